@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "escape.h"
+
+#include <ctype.h>
+
+bool path_is_clean(const char *path) {
+        if (path[0] != '/')
+                return false;
+        if (streq(path, "/"))
+                return true;
+        for (const char *p = path; *p; p++) {
+                if ((unsigned char) *p < ' ' || *p == 0x7f)
+                        return false;
+                if (*p != '/')
+                        continue;
+                const char *component = p + 1;
+                size_t l = strcspn(component, "/");
+                if (l == 0 || (l == 1 && component[0] == '.') ||
+                    (l == 2 && strncmp(component, "..", 2) == 0))
+                        return false;
+        }
+        return true;
+}
+
+int unit_name_from_path(const char *path, const char *suffix, char **ret) {
+        _cleanup_free_ char *name = NULL;
+        size_t n = 0;
+
+        if (!path_is_clean(path))
+                return -EINVAL;
+
+        /* The first slash is not part of the name; root alone keeps its own, as "-". */
+        const char *p = path[1] ? path + 1 : path;
+        name = malloc(strlen(p) * 4 + strlen(suffix) + 1);
+        if (!name)
+                return -ENOMEM;
+
+        for (const char *start = p; *p; p++)
+                if (*p == '/')
+                        name[n++] = '-';
+                else if (isalnum((unsigned char) *p) || *p == '_' || *p == ':' || (*p == '.' && p > start))
+                        name[n++] = *p;
+                else
+                        n += sprintf(name + n, "\\x%02x", (unsigned char) *p);
+        strcpy(name + n, suffix);
+        if (strlen(name) > 255)
+                return -EINVAL;
+
+        *ret = TAKE_PTR(name);
+        return 0;
+}
+
+/* s with the character before[i] in front of each special[i]. */
+static char *escape_with(const char *s, const char *special, const char *before) {
+        char *e = malloc(strlen(s) * 2 + 1), *p = e;
+
+        if (!e)
+                return NULL;
+        for (; *s; s++) {
+                const char *hit = strchr(special, *s);
+                if (hit)
+                        *p++ = before[hit - special];
+                *p++ = *s;
+        }
+        *p = 0;
+        return e;
+}
+
+char *specifier_escape(const char *s) {
+        return escape_with(s, "%", "%");
+}
+
+char *exec_escape(const char *s) {
+        _cleanup_free_ char *e = escape_with(s, "%$\\\"", "%$\\\\");
+        char *quoted;
+
+        if (!e || asprintf(&quoted, "\"%s\"", e) < 0)
+                return NULL;
+        return quoted;
+}

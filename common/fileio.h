@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Small files and directories. */
+
+#include <sys/stat.h>
+
+#include "macro.h"
+
+/* The whole of a file of at most max bytes, with a NUL behind it. The caller frees it. -ENOENT and the other
+ * errors of open(2) and read(2); -EFBIG if it is larger; -EINVAL if it has a NUL byte. */
+int file_read(const char *path, size_t max, char **ret);
+
+/* Replaces path by text: a reader sees the old file or the whole new one, at any time. */
+int file_write_atomic(const char *path, const char *text, mode_t mode);
+
+/* Makes a directory and those above it; one that is there already is left as it is. */
+int mkdir_parents(const char *path, mode_t mode);

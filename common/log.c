@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "log.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+
+static const char *log_name = "ccvm-scratch";
+static bool log_prefixed; /* stderr is the journal: say the priority */
+static int log_kmsg_fd = -EBADF;
+
+void log_setup(const char *name) {
+        log_name = name;
+        log_prefixed = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void log_to_kmsg(void) {
+        if (log_kmsg_fd < 0)
+                log_kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+int log_full(int level, int error, const char *format, ...) {
+        /* The kernel takes at most about 1 KiB a record, and one write() is one record. */
+        char line[900], text[700];
+        va_list ap;
+        int n;
+
+        va_start(ap, format);
+        n = vsnprintf(text, sizeof(text), format, ap);
+        va_end(ap);
+        if (n < 0)
+                return -abs(error);
+
+        /* Text from outside may be quoted in it: a log line stays one line, and moves no cursor. */
+        for (char *p = text; *p; p++)
+                if (*p < ' ' || *p > '~')
+                        *p = '?';
+
+        const char *colon = error != 0 ? ": " : "", *reason = error != 0 ? strerror(abs(error)) : "";
+        if (log_kmsg_fd >= 0)
+                n = snprintf(line, sizeof(line), "<%i>%s[%i]: %s%s%s\n", LOG_DAEMON | level, log_name,
+                             (int) getpid(), text, colon, reason);
+        else if (log_prefixed)
+                n = snprintf(line, sizeof(line), "<%i>%s%s%s\n", level, text, colon, reason);
+        else
+                n = snprintf(line, sizeof(line), "%s: %s%s%s\n", log_name, text, colon, reason);
+        if (n >= (int) sizeof(line))
+                n = sizeof(line) - 1;
+
+        if (n > 0 && write(log_kmsg_fd >= 0 ? log_kmsg_fd : STDERR_FILENO, line, n) < 0)
+                return -abs(error); /* nowhere left to say it */
+        return -abs(error);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config.h"
+
+#include <getopt.h>
+#include <limits.h>
+
+#include "cloud-hypervisor.h"
+#include "log.h"
+#include "parse.h"
+#include "qemu.h"
+
+void config_done(Config *c) {
+        free(c->scratch_dir);
+        c->scratch_dir = NULL;
+}
+
+static int print_help(void) {
+        puts("ccvm-scratch-run [OPTIONS…] [--] VMM [ARGUMENTS…]\n"
+             "\n"
+             "Run a virtual machine with an encrypted throw-away disk that leaves nothing behind.\n"
+             "\n"
+             "  --vm-disk-size=N     Size of the disk in GiB, or with a suffix M, G, T; 0: run the command\n"
+             "                       untouched ($CCVM_VM_DISK_SIZE; default 0)\n"
+             "  --scratch-dir=DIR    Where the image lives, on a disk ($CCVM_SCRATCH_DIR; default\n"
+             "                       $XDG_CACHE_HOME/ccvm or ~/.cache/ccvm)\n"
+             "  --keep-image=FILE    Give the image a name and keep it\n"
+             "  --vmm=KIND           qemu or cloud-hypervisor (default: by the command's name)\n"
+             "  --marker=HOW         Tell the guest by auto, append, credential, none (default auto)\n"
+             "  --seed=DIR           Write the marker file DIR/vm-disk, and only that\n"
+             "  --lock-memory        Keep guest RAM out of the swap ($CCVM_MLOCK=1)\n"
+             "  --status-file=FILE   Write the guest's status there, when it comes\n"
+             "  --require-encrypted  Kill the VM if the guest does not say that its disk is encrypted\n"
+             "  --report-timeout=SEC …within so many seconds (default 300)\n"
+             "  --dry-run            Print the final command, one argument a line, and create nothing\n"
+             "  --print-args         Print only the arguments to add, for an image that the caller\n"
+             "  --image-fd=N           has open as descriptor N\n"
+             "  -h --help            Show this help\n"
+             "  --version            Show the version\n"
+             "\n"
+             "$CCVM_SCRATCH_ALLOW_TMPFS=1 allows a scratch directory in RAM.\n"
+             "Exit status: the VMM's; 2 usage error, 1 refused or failed before the start.\n"
+             "See ccvm-scratch-run(1).");
+        return 0;
+}
+
+static int print_version(void) {
+        puts("ccvm-scratch " PROJECT_VERSION);
+        return 0;
+}
+
+static int parse_disk_size(const char *what, const char *s, uint64_t *ret) {
+        uint64_t size;
+        int r;
+
+        /* The suffix K is for nobody: no disk is that small. */
+        r = strchr(s, 'K') ? -EINVAL : parse_size(s, GIB, &size);
+        if (r < 0) {
+                log_error(
+                        "%s='%s' is not a disk size; accepted are whole numbers of GiB, such as 20, or with "
+                        "a suffix, such as 512M, 20G, 1T; 0 for no disk",
+                        what, s);
+                return -EINVAL;
+        }
+        if (size > 0 && size < CONFIG_DISK_SIZE_MIN) {
+                log_error("%s='%s' is too small for the guest; accepted is %lluM or more, or 0 for no disk",
+                          what, s, (unsigned long long) (CONFIG_DISK_SIZE_MIN / MIB));
+                return -EINVAL;
+        }
+        *ret = size;
+        return 0;
+}
+
+static int parse_marker(const char *s, VmmMarker *ret) {
+        VmmMarker marker = vmm_marker_from_string(s);
+
+        if (marker < 0) {
+                log_error("--marker='%s' is unknown; accepted are auto, append, credential, none", s);
+                return -EINVAL;
+        }
+        *ret = marker;
+        return 0;
+}
+
+static int parse_vmm(const char *s, VmmKind *ret) {
+        VmmKind kind = vmm_kind_from_string(s);
+
+        if (kind < 0) {
+                log_error("--vmm='%s' is unknown; accepted are qemu, cloud-hypervisor", s);
+                return -EINVAL;
+        }
+        *ret = kind;
+        return 0;
+}
+
+static int parse_switch(const char *what, const char *s, bool *ret) {
+        int r = parse_boolean(s);
+
+        if (r < 0) {
+                log_error("%s='%s' is neither yes nor no", what, s);
+                return -EINVAL;
+        }
+        *ret = r;
+        return 0;
+}
+
+static int parse_number(const char *what, const char *s, uint64_t least, uint64_t most, uint64_t *ret) {
+        uint64_t n = 0;
+        int r;
+
+        r = parse_unsigned(s, most, &n);
+        if (r < 0 || n < least) {
+                log_error("%s='%s' is not a number from %llu to %llu", what, s, (unsigned long long) least,
+                          (unsigned long long) most);
+                return -EINVAL;
+        }
+        *ret = n;
+        return 0;
+}
+
+static int parse_path(const char *what, const char *s, const char **ret) {
+        if (isempty(s)) {
+                log_error("%s= needs a path", what);
+                return -EINVAL;
+        }
+        *ret = s;
+        return 0;
+}
+
+static int parse_scratch_dir(const char *what, const char *s, Config *c) {
+        char *copy;
+        int r;
+
+        r = parse_path(what, s, &s);
+        if (r < 0)
+                return r;
+        copy = strdup(s);
+        if (!copy)
+                return log_oom();
+        free(c->scratch_dir);
+        c->scratch_dir = copy;
+        return 0;
+}
+
+/* An empty variable counts as unset. */
+static int parse_environment(Config *c) {
+        const char *allow = getenv("CCVM_SCRATCH_ALLOW_TMPFS"), *size = getenv("CCVM_VM_DISK_SIZE");
+        const char *dir = getenv("CCVM_SCRATCH_DIR"), *lock = getenv("CCVM_MLOCK");
+        int r = 0;
+
+        c->allow_ram = allow && streq(allow, "1"); /* who weakens a guarantee has to mean it */
+        if (!isempty(size))
+                r = parse_disk_size("CCVM_VM_DISK_SIZE", size, &c->disk_size);
+        if (r >= 0 && !isempty(dir))
+                r = parse_scratch_dir("CCVM_SCRATCH_DIR", dir, c);
+        if (r >= 0 && !isempty(lock))
+                r = parse_switch("CCVM_MLOCK", lock, &c->lock_memory);
+        return r;
+}
+
+/* The XDG base directory specification: a relative $XDG_CACHE_HOME is to be ignored. */
+static int set_default_scratch_dir(Config *c) {
+        const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+        int r;
+
+        if (cache && cache[0] == '/')
+                r = asprintf(&c->scratch_dir, "%s/ccvm", cache);
+        else if (home && home[0] == '/')
+                r = asprintf(&c->scratch_dir, "%s/.cache/ccvm", home);
+        else {
+                log_error("There is no default scratch directory, since neither XDG_CACHE_HOME nor HOME is "
+                          "set; name one with --scratch-dir=DIR");
+                return -ENOENT;
+        }
+        if (r < 0) {
+                c->scratch_dir = NULL;
+                return log_oom();
+        }
+        c->scratch_dir_default = true;
+        return 0;
+}
+
+enum {
+        ARG_VERSION = 0x100,
+        ARG_VM_DISK_SIZE,
+        ARG_SCRATCH_DIR,
+        ARG_KEEP_IMAGE,
+        ARG_VMM,
+        ARG_MARKER,
+        ARG_SEED,
+        ARG_LOCK_MEMORY,
+        ARG_STATUS_FILE,
+        ARG_REQUIRE_ENCRYPTED,
+        ARG_REPORT_TIMEOUT,
+        ARG_DRY_RUN,
+        ARG_PRINT_ARGS,
+        ARG_IMAGE_FD,
+};
+
+static const struct option options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, ARG_VERSION },
+        { "vm-disk-size", required_argument, NULL, ARG_VM_DISK_SIZE },
+        { "scratch-dir", required_argument, NULL, ARG_SCRATCH_DIR },
+        { "keep-image", required_argument, NULL, ARG_KEEP_IMAGE },
+        { "vmm", required_argument, NULL, ARG_VMM },
+        { "marker", required_argument, NULL, ARG_MARKER },
+        { "seed", required_argument, NULL, ARG_SEED },
+        { "lock-memory", optional_argument, NULL, ARG_LOCK_MEMORY },
+        { "status-file", required_argument, NULL, ARG_STATUS_FILE },
+        { "require-encrypted", no_argument, NULL, ARG_REQUIRE_ENCRYPTED },
+        { "report-timeout", required_argument, NULL, ARG_REPORT_TIMEOUT },
+        { "dry-run", no_argument, NULL, ARG_DRY_RUN },
+        { "print-args", no_argument, NULL, ARG_PRINT_ARGS },
+        { "image-fd", required_argument, NULL, ARG_IMAGE_FD },
+        {},
+};
+
+static int parse_option(int option, Config *c) {
+        uint64_t n;
+        int r;
+
+        switch (option) {
+        case ARG_VM_DISK_SIZE:
+                return parse_disk_size("--vm-disk-size", optarg, &c->disk_size);
+        case ARG_SCRATCH_DIR:
+                return parse_scratch_dir("--scratch-dir", optarg, c);
+        case ARG_KEEP_IMAGE:
+                return parse_path("--keep-image", optarg, &c->keep_image);
+        case ARG_VMM:
+                return parse_vmm(optarg, &c->vmm);
+        case ARG_MARKER:
+                return parse_marker(optarg, &c->marker);
+        case ARG_SEED:
+                return parse_path("--seed", optarg, &c->seed);
+        case ARG_LOCK_MEMORY:
+                return parse_switch("--lock-memory", optarg ?: "yes", &c->lock_memory);
+        case ARG_STATUS_FILE:
+                return parse_path("--status-file", optarg, &c->status_file);
+        case ARG_REQUIRE_ENCRYPTED:
+                c->require_encrypted = true;
+                return 0;
+        case ARG_REPORT_TIMEOUT:
+                r = parse_number("--report-timeout", optarg, 1, 86400, &n);
+                if (r >= 0)
+                        c->report_timeout_sec = n;
+                return r;
+        case ARG_DRY_RUN:
+                c->dry_run = true;
+                return 0;
+        case ARG_PRINT_ARGS:
+                c->print_args = true;
+                return 0;
+        case ARG_IMAGE_FD:
+                r = parse_number("--image-fd", optarg, STDERR_FILENO + 1, INT_MAX, &n);
+                if (r >= 0)
+                        c->image_fd = (int) n;
+                return r;
+        default:
+                return -EINVAL; /* getopt has said what is wrong */
+        }
+}
+
+static int usage_error(const char *text) {
+        log_error("%s", text);
+        return -EINVAL;
+}
+
+/* Which options go together, in themselves. */
+static int check_options(const Config *c) {
+        if (!c->command[0] && !c->print_args)
+                return usage_error(
+                        "There is no command to run; give the VMM and its arguments behind the options");
+        if (c->require_encrypted && c->disk_size == 0)
+                return usage_error("--require-encrypted needs a disk; give its size with --vm-disk-size=N");
+        if (c->print_args != (c->image_fd >= 0))
+                return usage_error(
+                        "--print-args and --image-fd=N need each other: the caller has the image open "
+                        "as descriptor N and keeps it open for the VMM");
+        if (c->print_args &&
+            (c->dry_run || c->keep_image || c->seed || c->status_file || c->require_encrypted))
+                return usage_error(
+                        "--print-args starts no VMM and makes no image; it does not go with --dry-run, "
+                        "--keep-image, --seed, --status-file, --require-encrypted");
+        return 0;
+}
+
+static int check_qemu(const Config *c) {
+        QemuCommand command;
+
+        if (c->print_args && c->marker == VMM_MARKER_APPEND)
+                return usage_error("--print-args cannot extend a command line that it does not make; use "
+                                   "--marker=credential, or put " VMM_CMDLINE_OPTION
+                                   " there and use --marker=none");
+        qemu_scan(c->command, &command);
+        if (c->marker == VMM_MARKER_APPEND && !command.append && !command.kernel)
+                return usage_error(
+                        "--marker=append has nothing to extend, since the command has neither -append "
+                        "nor -kernel; use --marker=credential");
+        if (c->require_encrypted && command.daemon)
+                return usage_error(
+                        "--require-encrypted could not end a VM that leaves its process; drop -daemonize");
+        return 0;
+}
+
+static int check_cloud_hypervisor(const Config *c) {
+        if (c->lock_memory)
+                return usage_error(
+                        "Cloud Hypervisor cannot lock guest RAM; drop --lock-memory, and encrypt the swap");
+        if (c->require_encrypted || c->status_file)
+                return usage_error(
+                        "Cloud Hypervisor has no port for the guest's report; drop --require-encrypted and "
+                        "--status-file, or use QEMU");
+        if (c->marker == VMM_MARKER_APPEND && !cloud_hypervisor_has_cmdline(c->command))
+                return usage_error(
+                        "--marker=append has nothing to extend, since the command has no --cmdline; use "
+                        "--marker=credential");
+        return 0;
+}
+
+/* What depends on other options and on the command. Nothing of it matters if there is no disk. */
+static int finish(Config *c) {
+        int r;
+
+        r = check_options(c);
+        if (r < 0 || c->disk_size == 0)
+                return r;
+        if (c->vmm < 0)
+                c->vmm = vmm_kind_of_program(c->command[0] ?: "");
+        r = c->vmm == VMM_QEMU ? check_qemu(c) : check_cloud_hypervisor(c);
+        if (r < 0 || c->scratch_dir || c->keep_image || c->print_args)
+                return r;
+        return set_default_scratch_dir(c);
+}
+
+int config_parse(int argc, char **argv, Config *ret) {
+        _cleanup_(config_done) Config c = {
+                .vmm = _VMM_KIND_INVALID,
+                .image_fd = -EBADF,
+                .report_timeout_sec = CONFIG_REPORT_TIMEOUT_SEC,
+        };
+        int option, r;
+
+        r = parse_environment(&c);
+        while (r >= 0 && (option = getopt_long(argc, argv, "+h", options, NULL)) >= 0) {
+                if (option == 'h')
+                        return print_help();
+                if (option == ARG_VERSION)
+                        return print_version();
+                r = parse_option(option, &c);
+        }
+        if (r < 0)
+                return r;
+        c.command = argv + optind;
+        r = finish(&c);
+        if (r < 0)
+                return r;
+        *ret = c;
+        c.scratch_dir = NULL;
+        return 1;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The wrapper's options and environment, validated. An option wins over its variable, that over the default.
+ * */
+
+#include <stdint.h>
+
+#include "vmm.h"
+
+/* What the guest refuses (device-too-small), in bytes. */
+#define CONFIG_DISK_SIZE_MIN (UINT64_C(32) * 1024 * 1024)
+
+/* How long the guest has to say that its disk is encrypted, in seconds. */
+#define CONFIG_REPORT_TIMEOUT_SEC 300U
+
+/* Strings are borrowed from argv and the environment, except scratch_dir, which is owned. */
+typedef struct Config {
+        uint64_t disk_size; /* bytes; 0: no disk */
+        char *scratch_dir;
+        bool scratch_dir_default; /* nobody asked for it: may be made */
+        const char *seed;         /* NULL: none */
+        const char *keep_image;   /* NULL: nameless */
+        const char *status_file;  /* NULL: none */
+        VmmKind vmm;
+        VmmMarker marker;
+        bool lock_memory;
+        bool allow_ram;
+        bool require_encrypted;
+        unsigned report_timeout_sec;
+        bool dry_run;
+        bool print_args;
+        int image_fd;         /* of the caller's image, for print_args; negative: none */
+        char *const *command; /* NULL-terminated; empty only with print_args */
+} Config;
+
+void config_done(Config *c);
+
+/* Reads the environment, then the options up to the first argument that is none. Logs what it refuses.
+ * 1: there is something to do; 0: --help or --version has been printed; -EINVAL: a usage error; -errno. */
+int config_parse(int argc, char **argv, Config *ret);

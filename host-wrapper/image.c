@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "image.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+
+#include "backing.h"
+#include "log.h"
+#include "parse.h"
+
+/* Makes every missing directory of path; like mkdir -p, but with the mode that XDG_CACHE_HOME asks for. */
+static int make_directories(const char *path) {
+        _cleanup_free_ char *p = strdup(path);
+
+        if (!p)
+                return -ENOMEM;
+        for (char *slash = p; slash; *slash = '/') {
+                slash = strchr(slash + 1, '/');
+                if (slash)
+                        *slash = '\0';
+                if (mkdir(p, 0700) < 0 && errno != EEXIST)
+                        return -errno;
+                if (!slash)
+                        break;
+        }
+        return 0;
+}
+
+static int open_dir(const char *path) {
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* What would be made in a parent is on the parent's file system. */
+static int open_nearest_parent(const char *path) {
+        _cleanup_free_ char *p = strdup(path);
+        int r = p ? -ENOENT : -ENOMEM;
+
+        while (r == -ENOENT) {
+                char *slash = strrchr(p, '/');
+                if (!slash || slash == p)
+                        return open_dir("/");
+                *slash = '\0';
+                r = open_dir(p);
+        }
+        return r;
+}
+
+int image_open_dir(const char *path, bool create, bool dry) {
+        int r;
+
+        r = open_dir(path);
+        if (r == -ENOENT && create && dry)
+                r = open_nearest_parent(path);
+        else if (r == -ENOENT && create) {
+                r = make_directories(path);
+                if (r >= 0)
+                        r = open_dir(path);
+        }
+        if (r < 0)
+                return log_error_errno(r,
+                                       "Cannot open the scratch directory '%s'; name another with "
+                                       "--scratch-dir=DIR",
+                                       path);
+        return r;
+}
+
+int image_check_backing(int dir_fd, const char *path, bool allow_ram) {
+        Backing b = {};
+        int r;
+
+        r = backing_classify_fd(dir_fd, &b);
+        if (r < 0)
+                return log_error_errno(r, "Cannot tell what '%s' is on", path);
+        if (b.kind == BACKING_RAM && !allow_ram) {
+                log_error("'%s' is in RAM (%s), where no image may be; choose a directory on a disk "
+                          "(--scratch-dir=DIR), or set CCVM_SCRATCH_ALLOW_TMPFS=1",
+                          path, b.chain);
+                return -EROFS;
+        }
+        if (b.kind == BACKING_UNKNOWN)
+                log_warning("Cannot tell whether '%s' is in RAM (%s); taking it for a disk", path, b.chain);
+        return 0;
+}
+
+int image_check_space(int dir_fd, const char *path, uint64_t size) {
+        struct statvfs vfs;
+        uint64_t available;
+
+        if (fstatvfs(dir_fd, &vfs) < 0)
+                return log_error_errno(errno, "Cannot tell the free space in '%s'", path);
+        if (__builtin_mul_overflow((uint64_t) vfs.f_bavail, (uint64_t) vfs.f_frsize, &available))
+                return 0;
+        if (available < IMAGE_FREE_MIN) {
+                log_error(
+                        "The scratch directory '%s' has %llu MiB free, and a disk needs at least %llu MiB; "
+                        "make room there or name another with --scratch-dir=DIR",
+                        path, (unsigned long long) (available / MIB),
+                        (unsigned long long) (IMAGE_FREE_MIN / MIB));
+                return -ENOSPC;
+        }
+        if (available < size)
+                log_warning(
+                        "Only %llu MiB are free in the scratch directory '%s' for a disk of %llu MiB; the "
+                        "guest gets I/O errors when they are used up",
+                        (unsigned long long) (available / MIB), path, (unsigned long long) (size / MIB));
+        return 0;
+}
+
+/* Without O_TMPFILE (NFS, 9p, FUSE, older overlays) the name lives for two system calls, and the file is
+ * still empty if the process is killed between them. */
+static int create_and_unlink(int dir_fd) {
+        char name[64];
+        int fd;
+
+        for (unsigned i = 0; i < 100; i++) {
+                (void) snprintf(name, sizeof(name), ".ccvm-scratch.%ld.%u", (long) getpid(), i);
+                fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                if (fd < 0 && errno == EEXIST)
+                        continue;
+                if (fd < 0)
+                        return -errno;
+                if (unlinkat(dir_fd, name, 0) >= 0)
+                        return fd;
+                safe_close(fd);
+                return -errno;
+        }
+        return -EEXIST;
+}
+
+/* O_EXCL: nobody can give the file a name later, not even through /proc. */
+static int create_nameless(int dir_fd) {
+        int fd = openat(dir_fd, ".", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd >= 0)
+                return fd;
+        if (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)
+                return create_and_unlink(dir_fd);
+        return -errno;
+}
+
+/* Copy-on-write of random overwrites of ciphertext costs much and can neither compress nor share anything.
+ * To be set while the file is empty; a file system that cannot is none the worse for it. */
+static void set_nocow(int fd) {
+        struct statfs sfs;
+        int flags;
+
+        if (fstatfs(fd, &sfs) < 0 || (__typeof__(sfs.f_type)) sfs.f_type != BTRFS_SUPER_MAGIC)
+                return;
+        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return;
+        flags |= FS_NOCOW_FL;
+        (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/* The umask may have taken more from the mode than is good for a VMM that opens /proc/self/fd/N. */
+static int set_size(int fd, const char *path, uint64_t size) {
+        if (fchmod(fd, 0600) < 0)
+                return log_error_errno(errno, "Cannot set the mode of the image in '%s'", path);
+        if (ftruncate(fd, (off_t) size) < 0)
+                return log_error_errno(errno,
+                                       "The file system of '%s' does not take an image of %llu MiB; give a "
+                                       "smaller --vm-disk-size or another --scratch-dir",
+                                       path, (unsigned long long) (size / MIB));
+        return 0;
+}
+
+int image_create(int dir_fd, const char *path, uint64_t size) {
+        _cleanup_close_ int fd = create_nameless(dir_fd);
+        int r;
+
+        if (fd < 0)
+                return log_error_errno(fd,
+                                       "Cannot create an image in the scratch directory '%s'; name another "
+                                       "with --scratch-dir=DIR",
+                                       path);
+        set_nocow(fd);
+        r = set_size(fd, path, size);
+        if (r < 0)
+                return r;
+        return TAKE_FD(fd);
+}
+
+static int open_existing(const char *path, uint64_t size) {
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+
+        fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return log_error_errno(errno, "Cannot open the image '%s'", path);
+        if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid() ||
+            (uint64_t) st.st_size != size) {
+                log_error("'%s' exists and is not an image of %llu MiB that you own; remove it or give "
+                          "--keep-image another name",
+                          path, (unsigned long long) (size / MIB));
+                return -EEXIST;
+        }
+        return TAKE_FD(fd);
+}
+
+int image_create_named(const char *path, uint64_t size) {
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0 && errno == EEXIST)
+                return open_existing(path, size);
+        if (fd < 0)
+                return log_error_errno(errno, "Cannot create the image '%s'; give --keep-image another name",
+                                       path);
+        set_nocow(fd);
+        r = set_size(fd, path, size);
+        if (r < 0) {
+                (void) unlink(path);
+                return r;
+        }
+        return TAKE_FD(fd);
+}
+
+int image_check_fd(int fd, uint64_t size) {
+        int flags = fcntl(fd, F_GETFL);
+        struct stat st;
+
+        if (flags < 0 || fstat(fd, &st) < 0)
+                return log_error_errno(
+                        errno,
+                        "--image-fd=%i is not open here; open the image before, and let it be "
+                        "inherited",
+                        fd);
+        if (!S_ISREG(st.st_mode) || (flags & O_ACCMODE) != O_RDWR) {
+                log_error("--image-fd=%i is not a regular file that is open for reading and writing", fd);
+                return -EBADFD;
+        }
+        if (st.st_size != 0 && (uint64_t) st.st_size != size) {
+                log_error("--image-fd=%i is a file with other content; give it an empty one", fd);
+                return -EEXIST;
+        }
+        return 0;
+}
+
+int image_adopt(int fd, uint64_t size) {
+        set_nocow(fd);
+        return set_size(fd, "--image-fd", size);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "attempt.h"
+
+#include <fcntl.h>
+
+#include "fileio.h"
+#include "status.h"
+
+#define ATTEMPTED STATUS_DIRECTORY "/attempted"
+
+int attempt_claim(void) {
+        const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = mkdir_parents(STATUS_DIRECTORY, 0755);
+        if (r < 0)
+                return r;
+        fd = open(ATTEMPTED, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+        if (fd < 0)
+                return -errno;
+        return write(fd, where, strlen(where)) < 0 ? -errno : 0;
+}

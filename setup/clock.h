@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Microseconds of CLOCK_MONOTONIC. */
+
+#include <stdint.h>
+#include <time.h>
+
+#define USEC_PER_SEC UINT64_C(1000000)
+
+static inline uint64_t now_usec(void) {
+        struct timespec ts = {};
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
+}
+
+typedef struct Stopwatch {
+        uint64_t start;
+} Stopwatch;
+
+static inline Stopwatch stopwatch_start(void) {
+        return (Stopwatch) { now_usec() };
+}
+
+/* Microseconds since the start or the last lap. */
+static inline uint64_t stopwatch_lap(Stopwatch *w) {
+        uint64_t start = w->start;
+
+        w->start = now_usec();
+        return w->start - start;
+}

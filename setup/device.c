@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "device.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <systemd/sd-device.h>
+
+void device_done(Device *d) {
+        free(TAKE_PTR(d->node));
+}
+
+/* The node of the disk in sysfs that has this serial; how many have it is in *ret_count. */
+static int find_node(const char *serial, char **ret, size_t *ret_count) {
+        _cleanup_(sd_device_enumerator_unrefp) sd_device_enumerator *e = NULL;
+        _cleanup_free_ char *node = NULL;
+        size_t count = 0;
+        int r;
+
+        r = sd_device_enumerator_new(&e);
+        if (r >= 0)
+                r = sd_device_enumerator_add_match_subsystem(e, "block", 1);
+        /* Partitions have no such attribute, so these are whole disks. The serial has no character that the
+         * match would take for a pattern. */
+        if (r >= 0)
+                r = sd_device_enumerator_add_match_sysattr(e, "serial", serial, 1);
+        /* What the kernel shows is enough: nothing that udev would add is asked for. */
+        if (r >= 0)
+                r = sd_device_enumerator_allow_uninitialized(e);
+        if (r < 0)
+                return r;
+
+        for (sd_device *d = sd_device_enumerator_get_device_first(e); d;
+             d = sd_device_enumerator_get_device_next(e)) {
+                const char *name;
+                r = sd_device_get_devname(d, &name);
+                if (r < 0)
+                        return r;
+                count++;
+                free(node);
+                node = strdup(name);
+                if (!node)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(node);
+        *ret_count = count;
+        return 0;
+}
+
+/* Looks at the opened disk. */
+static int check_disk(int fd, const char *node, Status *s, Device *d) {
+        struct stat st;
+        int read_only;
+
+        if (fstat(fd, &st) < 0)
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to look at '%s'", node);
+        if (!S_ISBLK(st.st_mode))
+                return status_fail(s, REASON_INTERNAL, ENOTBLK, "'%s' is not what the kernel shows", node);
+        if (ioctl(fd, BLKROGET, &read_only) < 0 || ioctl(fd, BLKGETSIZE64, &d->size) < 0)
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to ask for the size of '%s'", node);
+        if (read_only)
+                return status_fail(s, REASON_DEVICE_READ_ONLY, EROFS, "'%s' is attached read-only", node);
+        if (d->size < DEVICE_SIZE_MIN)
+                return status_fail(s, REASON_DEVICE_TOO_SMALL, ENOSPC,
+                                   "'%s' has %llu bytes, at least %llu are needed", node,
+                                   (unsigned long long) d->size, (unsigned long long) DEVICE_SIZE_MIN);
+        d->number = st.st_rdev;
+        return 0;
+}
+
+/* An exclusive open of a block device is refused while a file system, swap or another mapping has it, or has
+ * a partition of it (open(2), O_EXCL). It is for the asking only: libcryptsetup opens the disk itself. */
+static int check_unused(const char *node, Status *s) {
+        _cleanup_close_ int fd = open(node, O_RDWR | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+
+        if (fd >= 0)
+                return 0;
+        return errno == EBUSY ? status_fail(s, REASON_DEVICE_IN_USE, EBUSY, "'%s' is in use", node)
+                              : status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", node);
+}
+
+int device_find(const char *serial, Status *s, Device *ret) {
+        _cleanup_(device_done) Device d = {};
+        _cleanup_close_ int fd = -EBADF;
+        size_t count;
+        int r;
+
+        r = find_node(serial, &d.node, &count);
+        if (r < 0)
+                return status_fail(s, REASON_INTERNAL, r, "Failed to list the block devices");
+        if (count == 0)
+                return status_fail(s, REASON_DEVICE_TIMEOUT, ENODEV, "No disk has the serial '%s'", serial);
+        if (count > 1)
+                return status_fail(s, REASON_DEVICE_AMBIGUOUS, ENOTUNIQ, "%zu disks have the serial '%s'",
+                                   count, serial);
+        s->device = strdup(d.node);
+
+        fd = open(d.node, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd < 0)
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", d.node);
+        r = check_disk(fd, d.node, s, &d);
+        if (r >= 0)
+                r = check_unused(d.node, s);
+        if (r < 0)
+                return r;
+
+        *ret = d;
+        d.node = NULL;
+        return 0;
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "filesystem.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+struct FileSystem {
+        const char *name;
+        const char *const *mkfs; /* argv; the device is appended */
+        const char *options;     /* of mount(8) */
+};
+
+#define ARGV(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+/* Always forced: random plaintext looks like some file system once in a few thousand boots.
+ *
+ * ext4: no journal and no reserved blocks; the inode tables are left as they are (lazy) and stay so
+ * (noinit_itable), where zeroing them would write for a minute after the boot and grow the sparse image. A
+ * disk that was just attached has nothing to discard. Flushes (barrier) order writes for a crash, which this
+ * data does not outlive. */
+static const FileSystem file_systems[] = {
+        {
+                .name = "ext4",
+                .mkfs = ARGV("mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-O",
+                             "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard"),
+                .options = "noinit_itable,barrier=0,noauto_da_alloc",
+        },
+        {
+                .name = "xfs",
+                .mkfs = ARGV("mkfs.xfs", "-q", "-f", "-K"),
+                .options = "",
+        },
+        {
+                .name = "btrfs",
+                .mkfs = ARGV("mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-d", "single"),
+                .options = "nobarrier",
+        },
+};
+
+const FileSystem *filesystem_find(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(file_systems); i++)
+                if (streq(file_systems[i].name, name))
+                        return &file_systems[i];
+        return NULL;
+}
+
+const char *filesystem_name(const FileSystem *fs) {
+        return fs->name;
+}
+
+/* Starts argv with /dev/null for input and output and error_fd for errors, and nothing in the environment
+ * but the search path. Returns the process, or -errno: -ENOENT if there is no such program. */
+static pid_t spawn(char **argv, int error_fd) {
+        _cleanup_free_ char *path = NULL;
+        posix_spawn_file_actions_t actions;
+        pid_t pid = -1;
+        int e;
+
+        if (asprintf(&path, "PATH=%s", getenv("PATH") ?: "/usr/sbin:/usr/bin:/sbin:/bin") < 0)
+                return -ENOMEM;
+        e = posix_spawn_file_actions_init(&actions);
+        if (e != 0)
+                return -e;
+        e = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDWR, 0);
+        if (e == 0)
+                e = posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
+        if (e == 0)
+                e = posix_spawn_file_actions_adddup2(&actions, error_fd, STDERR_FILENO);
+        if (e == 0)
+                e = posix_spawnp(&pid, argv[0], &actions, NULL, argv, (char *[]) { path, NULL });
+        (void) posix_spawn_file_actions_destroy(&actions);
+        return e != 0 ? -e : pid;
+}
+
+/* Reads fd to its end and keeps the first line, with what is not printable made harmless. */
+static void read_first_line(int fd, char *line, size_t size) {
+        char buffer[512];
+        size_t n = 0;
+        ssize_t l;
+
+        while ((l = read(fd, buffer, sizeof(buffer))) > 0 || (l < 0 && errno == EINTR))
+                for (ssize_t i = 0; i < l; i++)
+                        if (n < size - 1)
+                                line[n++] = buffer[i];
+        line[n] = 0;
+        line[strcspn(line, "\n")] = 0;
+        for (char *p = line; *p; p++)
+                if (!isprint((unsigned char) *p))
+                        *p = '?';
+}
+
+int filesystem_make(const FileSystem *fs, const char *node, Status *s) {
+        _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
+        char *argv[16], line[160];
+        int fds[2], wstatus;
+        size_t n = 0;
+
+        for (; fs->mkfs[n]; n++)
+                argv[n] = (char *) fs->mkfs[n];
+        argv[n++] = (char *) node;
+        argv[n] = NULL;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to create a pipe");
+        read_fd = fds[0];
+        write_fd = fds[1];
+
+        pid_t pid = spawn(argv, write_fd);
+        if (pid < 0)
+                return status_fail(s, REASON_MKFS, pid, "Failed to start %s", argv[0]);
+        write_fd = safe_close(write_fd);
+        read_first_line(read_fd, line, sizeof(line));
+
+        while (waitpid(pid, &wstatus, 0) < 0)
+                if (errno != EINTR)
+                        return status_fail(s, REASON_MKFS, errno, "Failed to wait for %s", argv[0]);
+        if (WIFSIGNALED(wstatus))
+                return status_fail(s, REASON_MKFS, 0, "%s was ended by signal %i", argv[0],
+                                   WTERMSIG(wstatus));
+        if (WEXITSTATUS(wstatus) != 0)
+                return status_fail(s, REASON_MKFS, 0, "%s failed with status %i: %s", argv[0],
+                                   WEXITSTATUS(wstatus), line);
+        return 0;
+}
+
+int filesystem_mount(const FileSystem *fs, const char *node, const char *where, bool discard, Status *s) {
+        _cleanup_free_ char *options = NULL;
+
+        if (asprintf(&options, "%s%s%s", fs->options, fs->options[0] && discard ? "," : "",
+                     discard ? "discard" : "") < 0)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
+        if (mount(node, where, fs->name, MS_NOSUID | MS_NODEV | MS_NOATIME, options) < 0)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to mount '%s' on '%s' with options '%s'",
+                                   node, where, options);
+        return 0;
+}

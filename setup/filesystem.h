@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The file systems that the pool can have, each made and mounted for a life of one boot: nothing has to
+ * survive a crash, and space that is not used must not be written. */
+
+#include "status.h"
+
+typedef struct FileSystem FileSystem;
+
+/* A constant, or NULL if the name is not known. */
+const FileSystem *filesystem_find(const char *name);
+
+const char *filesystem_name(const FileSystem *fs);
+
+/* Runs mkfs on the block device node, whatever is on it. A failure is noted in s. */
+int filesystem_make(const FileSystem *fs, const char *node, Status *s);
+
+/* Mounts it at the existing directory where. A failure is noted in s, and nothing is mounted then. */
+int filesystem_mount(const FileSystem *fs, const char *node, const char *where, bool discard, Status *s);

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ccvm-scratch-setup: the program of the two services that put up the scratch pool.
+ *
+ * When: in the initrd, after the disk has appeared and before initrd-fs.target; in the real root before
+ * local-fs.target where there is no initrd. The journal and udev run, / of the real system is mounted or on
+ * its way, and nothing of the pool is there.
+ *
+ *   encrypt   ccvm-scratch-luks.service: a new key, LUKS2, file system, pool. After it, the
+ *             pool is mounted on /run/ccvm-scratch/pool and the key is in the kernel and nowhere else; or
+ *             nothing of it is left.
+ *   fallback  ccvm-scratch-tmpfs.service: when that has failed. A pool in RAM, or none, as was asked for.
+ *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
+ *
+ * It must never read anything from the disk that decides what happens, never write the key anywhere, and
+ * never run a second time over a live pool. */
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "attempt.h"
+#include "clock.h"
+#include "device.h"
+#include "log.h"
+#include "luks.h"
+#include "outcome.h"
+#include "parse.h"
+#include "pool.h"
+
+#define MOUNTS_MAX 32
+
+static const char *arg_serial = "ccvm-scratch";
+static const FileSystem *arg_file_system;
+static LuksOptions arg_luks = { .discard = true };
+static DirSpec arg_mounts[MOUNTS_MAX];
+static PoolLayout arg_layout = { .mounts = arg_mounts };
+static State arg_mode = STATE_TMPFS;
+static bool arg_mode_fail;
+static bool arg_disk = true;
+static const char *arg_size = "50%";
+
+static void help(void) {
+        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|close}\n\n"
+             "Puts up the scratch pool. Started by ccvm-scratch-luks.service and\n"
+             "ccvm-scratch-tmpfs.service, with options from ccvm-scratch-generator.\n\n"
+             "  -h --help                 Show this help\n"
+             "     --version              Show the version\n"
+             "     --mount=PATH:MODE:UID:GID\n"
+             "                            A directory that the pool is to have; more than once\n"
+             "     --nix-store            Also those for the upper of a /nix/store overlay\n\n"
+             "encrypt: format the disk with a new key and mount it as the pool. Erases the disk.\n"
+             "     --serial=SERIAL        Of the disk (ccvm-scratch)\n"
+             "     --file-system=TYPE     ext4, xfs or btrfs (ext4)\n"
+             "     --header=WHERE         LUKS2 header on the disk or in ram (disk)\n"
+             "     --discard=BOOL         Pass TRIM down to the disk (yes)\n\n"
+             "fallback: what to do without it.\n"
+             "     --mode=MODE            tmpfs, none or fail (tmpfs)\n"
+             "     --size=SIZE            Of the tmpfs, as in tmpfs(5) (50%)\n"
+             "     --no-disk              No disk was asked for: this is no failure");
+}
+
+static int parse_fallback_mode(const char *value) {
+        arg_mode = streq(value, "tmpfs") ? STATE_TMPFS : STATE_NONE;
+        arg_mode_fail = streq(value, "fail");
+        return arg_mode == STATE_TMPFS || arg_mode_fail || streq(value, "none") ? 0 : -EINVAL;
+}
+
+static int parse_header(const char *value) {
+        arg_luks.header_in_ram = streq(value, "ram");
+        return arg_luks.header_in_ram || streq(value, "disk") ? 0 : -EINVAL;
+}
+
+static int parse_mount(const char *value) {
+        int r;
+
+        if (arg_layout.n_mounts == MOUNTS_MAX)
+                return -E2BIG;
+        r = dirspec_parse(value, &arg_mounts[arg_layout.n_mounts]);
+        if (r >= 0)
+                arg_layout.n_mounts++;
+        return r;
+}
+
+enum {
+        ARG_VERSION = 0x100,
+        ARG_SERIAL,
+        ARG_FILE_SYSTEM,
+        ARG_HEADER,
+        ARG_DISCARD,
+        ARG_MOUNT,
+        ARG_NIX_STORE,
+        ARG_MODE,
+        ARG_SIZE,
+        ARG_NO_DISK,
+};
+
+static const struct option long_options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, ARG_VERSION },
+        { "serial", required_argument, NULL, ARG_SERIAL },
+        { "file-system", required_argument, NULL, ARG_FILE_SYSTEM },
+        { "header", required_argument, NULL, ARG_HEADER },
+        { "discard", required_argument, NULL, ARG_DISCARD },
+        { "mount", required_argument, NULL, ARG_MOUNT },
+        { "nix-store", no_argument, NULL, ARG_NIX_STORE },
+        { "mode", required_argument, NULL, ARG_MODE },
+        { "size", required_argument, NULL, ARG_SIZE },
+        { "no-disk", no_argument, NULL, ARG_NO_DISK },
+        {},
+};
+
+static int parse_option(int option, const char *value) {
+        int r = 0;
+
+        switch (option) {
+        case ARG_SERIAL:
+                arg_serial = value;
+                return 0;
+        case ARG_FILE_SYSTEM:
+                arg_file_system = filesystem_find(value);
+                return arg_file_system ? 0 : -EINVAL;
+        case ARG_HEADER:
+                return parse_header(value);
+        case ARG_DISCARD:
+                r = parse_boolean(value);
+                arg_luks.discard = r > 0;
+                return r;
+        case ARG_MOUNT:
+                return parse_mount(value);
+        case ARG_NIX_STORE:
+                arg_layout.nix_store = true;
+                return 0;
+        case ARG_MODE:
+                return parse_fallback_mode(value);
+        case ARG_SIZE:
+                arg_size = value;
+                return 0;
+        case ARG_NO_DISK:
+                arg_disk = false;
+                return 0;
+        }
+        return -EINVAL;
+}
+
+/* Returns 1 to go on, 0 when all is done, -EINVAL for a usage error. */
+static int parse_argv(int argc, char *argv[]) {
+        int c, index, r;
+
+        while ((c = getopt_long(argc, argv, "h", long_options, &index)) >= 0) {
+                if (c == 'h') {
+                        help();
+                        return 0;
+                }
+                if (c == ARG_VERSION) {
+                        puts("ccvm-scratch-setup " PROJECT_VERSION);
+                        return 0;
+                }
+                if (c == '?')
+                        return -EINVAL; /* getopt has said which */
+                r = parse_option(c, optarg);
+                if (r < 0)
+                        return log_error_errno(r, "--%s=%s", long_options[index].name, optarg);
+        }
+        if (argc - optind != 1) {
+                log_error("One verb is needed: encrypt, fallback or close; see --help.");
+                return -EINVAL;
+        }
+        return 1;
+}
+
+/* From the disk to the mounted pool. A failure is noted in s and leaves nothing behind. */
+static int set_up(Status *s) {
+        _cleanup_(device_done) Device device = {};
+        _cleanup_(luks_closep) Luks *luks = NULL;
+        Stopwatch watch = stopwatch_start();
+        int r;
+
+        r = device_find(arg_serial, s, &device);
+        s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
+        if (r >= 0)
+                r = luks_open(&device, &arg_luks, s, &luks);
+        if (r < 0)
+                return r;
+
+        (void) stopwatch_lap(&watch);
+        r = filesystem_make(arg_file_system, LUKS_NODE, s);
+        s->timings_usec[TIMING_MKFS] = stopwatch_lap(&watch);
+        if (r >= 0)
+                r = pool_mount_disk(arg_file_system, LUKS_NODE, arg_luks.discard, &arg_layout, s);
+        s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
+        if (r < 0)
+                return r;
+
+        luks_keep(TAKE_PTR(luks));
+        return 0;
+}
+
+static int verb_encrypt(void) {
+        _cleanup_(status_done) Status s = { .state = STATE_NONE };
+        Stopwatch watch = stopwatch_start();
+        int r;
+
+        if (!arg_file_system)
+                arg_file_system = filesystem_find("ext4");
+        r = attempt_claim();
+        if (r == -EEXIST)
+                return log_error_errno(r,
+                                       "The pool was set up in this boot already; refusing to do it again");
+        if (r >= 0)
+                r = set_up(&s);
+        else
+                (void) status_fail(&s, REASON_INTERNAL, r, "Failed to mark the attempt");
+        s.timings_usec[TIMING_TOTAL] = stopwatch_lap(&watch);
+
+        if (r < 0) {
+                log_error("%s: %s", reason_to_string(s.reason), s.detail ?: "out of memory");
+                (void) outcome_write(&s);
+                return r;
+        }
+        s.state = STATE_ENCRYPTED;
+        /* The pool is good without its status; a second one in RAM over it would not be. */
+        (void) outcome_announce(&s);
+        return 0;
+}
+
+/* Fallback=fail: the journal dies with the VM, so that the console is where the reason can be read. */
+static void tell_console(const Status *s) {
+        _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+        log_error("Powering off, as Fallback=fail says.");
+        if (fd >= 0)
+                dprintf(fd,
+                        "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; "
+                        "powering off, as Fallback=fail says\r\n",
+                        reason_to_string(s->reason) ?: "no reason", s->detail ?: "no detail");
+}
+
+static int verb_fallback(void) {
+        _cleanup_(status_done) Status s = { .state = arg_disk ? arg_mode : STATE_OFF };
+        int r = 0;
+
+        if (arg_disk)
+                outcome_explain_failure(&s);
+
+        /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
+        r = attempt_claim();
+        if (r < 0 && r != -EEXIST)
+                (void) log_warning_errno(r, "Failed to mark the attempt");
+
+        r = 0;
+        if (arg_mode == STATE_TMPFS) {
+                r = pool_mount_tmpfs(arg_size, &arg_layout, &s);
+                if (r < 0) {
+                        log_error("%s", s.detail ?: "out of memory");
+                        s.state = STATE_NONE;
+                }
+        }
+        (void) outcome_announce(&s);
+        if (arg_mode_fail) {
+                tell_console(&s);
+                return -ECANCELED; /* FailureAction= of the unit powers off */
+        }
+        return r;
+}
+
+/* ExecStopPost= of the encrypted disk's service. An ordinary stop, as at shutdown, leaves the pool to
+ * whoever still uses it. */
+static int verb_close(void) {
+        const char *result = getenv("SERVICE_RESULT");
+        int r;
+
+        if (result && streq(result, "success"))
+                return 0;
+        pool_detach();
+        r = luks_remove_leftover();
+        return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
+}
+
+/* The key passes through this process: no core file, no debugger, no look at its memory. */
+static void forbid_dumps(void) {
+        (void) prctl(PR_SET_DUMPABLE, 0);
+        (void) setrlimit(RLIMIT_CORE, &(struct rlimit) {});
+}
+
+int main(int argc, char *argv[]) {
+        static const struct {
+                const char *name;
+                int (*run)(void);
+        } verbs[] = {
+                { "encrypt", verb_encrypt },
+                { "fallback", verb_fallback },
+                { "close", verb_close },
+        };
+        int r;
+
+        log_setup("ccvm-scratch-setup");
+        forbid_dumps();
+        r = parse_argv(argc, argv);
+        if (r <= 0)
+                return r < 0 ? 2 : EXIT_SUCCESS;
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (streq(verbs[i].name, argv[optind]))
+                        return verbs[i].run() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        log_error("Unknown verb '%s': takes encrypt, fallback or close; see --help.", argv[optind]);
+        return 2;
+}

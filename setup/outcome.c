@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "outcome.h"
+
+#include <inttypes.h>
+#include <systemd/sd-journal.h>
+
+#include "fileio.h"
+#include "log.h"
+#include "parse.h"
+
+#define STATUS_MAX (64 * KIB)
+
+/* units/ccvm-scratch.catalog explains each. */
+static const char *const message_ids[_STATE_MAX] = {
+        [STATE_OFF] = "7c625ba00f4c42c6bfddbedeaf1ba685",
+        [STATE_ENCRYPTED] = "0b1a94c4546b462693583107a7ba0724",
+        [STATE_TMPFS] = "a1b9127a7cab4dcbb72cafc329de128c",
+        [STATE_NONE] = "69396b351533487fbc7bc9a5e5c0c9e4",
+};
+
+int outcome_write(const Status *s) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = status_format(s, &text);
+        if (r >= 0)
+                r = mkdir_parents(STATUS_DIRECTORY, 0755);
+        if (r >= 0)
+                r = file_write_atomic(STATUS_PATH, text, 0644);
+        return r < 0 ? log_error_errno(r, "Failed to write '%s'", STATUS_PATH) : 0;
+}
+
+static char *make_message(const Status *s) {
+        const char *reason = reason_to_string(s->reason) ?: "none", *detail = s->detail ?: "no detail";
+        char *text = NULL;
+        int n = -1;
+
+        switch (s->state) {
+        case STATE_OFF:
+                n = asprintf(&text, "The scratch pool is in RAM: no disk was asked for.");
+                break;
+        case STATE_ENCRYPTED:
+                n = asprintf(&text,
+                             "The scratch pool is on the encrypted disk %s (%s, %s), set up in %" PRIu64
+                             " ms.",
+                             s->device, s->cipher, s->fs_type, s->timings_usec[TIMING_TOTAL] / 1000);
+                break;
+        case STATE_TMPFS:
+                n = asprintf(&text, "The scratch pool fell back to RAM (%s): %s", reason, detail);
+                break;
+        case STATE_NONE:
+                n = asprintf(&text, "There is no scratch pool (%s): %s", reason, detail);
+                break;
+        case _STATE_MAX:
+                break;
+        }
+        return n < 0 ? NULL : text;
+}
+
+int outcome_announce(const Status *s) {
+        _cleanup_free_ char *message = make_message(s);
+        bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE;
+        int r;
+
+        if (!message)
+                return log_oom();
+        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", message_ids[s->state], "PRIORITY=%i",
+                            degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state_to_string(s->state),
+                            "CCVM_REASON=%s", reason_to_string(s->reason) ?: "", "CCVM_DEVICE=%s",
+                            s->device ?: "", NULL);
+        if (r < 0)
+                (void) log_warning_errno(r, "%s The journal does not answer", message);
+        return outcome_write(s);
+}
+
+/* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
+static bool take_earlier(Status *s) {
+        _cleanup_(status_done) Status earlier = {};
+        _cleanup_free_ char *text = NULL;
+
+        if (file_read(STATUS_PATH, STATUS_MAX, &text) < 0 || status_parse(text, &earlier) < 0 ||
+            earlier.reason == REASON_NONE)
+                return false;
+        s->reason = earlier.reason;
+        s->detail = TAKE_PTR(earlier.detail);
+        s->device = TAKE_PTR(earlier.device);
+        memcpy(s->timings_usec, earlier.timings_usec, sizeof(s->timings_usec));
+        return true;
+}
+
+void outcome_explain_failure(Status *s) {
+        const char *result = getenv("MONITOR_SERVICE_RESULT") ?: "no result";
+
+        if (take_earlier(s))
+                return;
+        if (streq(result, "timeout"))
+                (void) status_fail(s, REASON_TIMEOUT, ETIMEDOUT, "Setting up the disk took too long");
+        else
+                (void) status_fail(s, REASON_INTERNAL, 0, "ccvm-scratch-setup ended early (%s, %s %s)",
+                                   result, getenv("MONITOR_EXIT_CODE") ?: "no exit code",
+                                   getenv("MONITOR_EXIT_STATUS") ?: "");
+}

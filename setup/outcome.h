@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Telling how it went: the status file, and one journal entry an outcome. */
+
+#include "status.h"
+
+/* Writes the status file alone: for a failure that the fallback is still to follow. */
+int outcome_write(const Status *s);
+
+/* Writes the status file and the journal entry with the state's MESSAGE_ID (units/ccvm-scratch.catalog). */
+int outcome_announce(const Status *s);
+
+/* Finishes s from what is known of the encrypted disk's unit, which has failed: its status file, and where
+ * it did not come to write one, what the service manager tells of it in $MONITOR_… (systemd.exec(5)). */
+void outcome_explain_failure(Status *s);

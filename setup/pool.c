@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "pool.h"
+
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include "fileio.h"
+
+static int make_directory(const DirSpec *d) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (asprintf(&path, POOL_DIRECTORY "%s", d->path) < 0)
+                return -ENOMEM;
+        r = mkdir_parents(path, 0755);
+        if (r < 0)
+                return r;
+        /* In this order: a change of the owner may clear set-id bits. */
+        return chown(path, d->uid, d->gid) < 0 || chmod(path, d->mode) < 0 ? -errno : 0;
+}
+
+static int make_directories(const PoolLayout *layout, Status *s) {
+        static const DirSpec nix[] = {
+                { .path = (char *) "/nix", .mode = 0755 },
+                { .path = (char *) "/nix/store", .mode = 0755 },
+                { .path = (char *) "/nix/work", .mode = 0755 },
+        };
+        size_t n_nix = layout->nix_store ? ELEMENTSOF(nix) : 0;
+
+        for (size_t i = 0; i < layout->n_mounts + n_nix; i++) {
+                const DirSpec *d = i < layout->n_mounts ? &layout->mounts[i] : &nix[i - layout->n_mounts];
+                int r = make_directory(d);
+                if (r < 0)
+                        return status_fail(s, REASON_MOUNT, r,
+                                           "Failed to make the directory for '%s' in the pool", d->path);
+        }
+        return 0;
+}
+
+static int note_mounts(const PoolLayout *layout, Status *s) {
+        size_t n = 0;
+
+        s->mounts = calloc(layout->n_mounts + layout->nix_store + 1, sizeof(char *));
+        if (!s->mounts)
+                return -ENOMEM;
+        for (; n < layout->n_mounts; n++)
+                if (!(s->mounts[n] = strdup(layout->mounts[n].path)))
+                        return -ENOMEM;
+        if (layout->nix_store && !(s->mounts[n] = strdup("/nix/.rw-store")))
+                return -ENOMEM;
+        return 0;
+}
+
+/* The pool is mounted; makes the rest, or detaches it again. */
+static int finish(const char *fs_type, const PoolLayout *layout, Status *s) {
+        int r;
+
+        /* People go in through the mount points, not through here. */
+        r = chmod(POOL_DIRECTORY, 0700) < 0
+                    ? status_fail(s, REASON_MOUNT, errno, "Failed to close off the pool")
+                    : 0;
+        if (r >= 0)
+                r = make_directories(layout, s);
+        if (r >= 0) {
+                s->fs_type = strdup(fs_type);
+                if (!s->fs_type || note_mounts(layout, s) < 0)
+                        r = status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mounts");
+        }
+        if (r < 0)
+                pool_detach();
+        return r;
+}
+
+static int make_mount_point(Status *s) {
+        int r = mkdir_parents(POOL_DIRECTORY, 0755);
+
+        return r < 0 ? status_fail(s, REASON_MOUNT, r, "Failed to create '%s'", POOL_DIRECTORY) : 0;
+}
+
+int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const PoolLayout *layout,
+                    Status *s) {
+        int r;
+
+        r = make_mount_point(s);
+        if (r >= 0)
+                r = filesystem_mount(fs, node, POOL_DIRECTORY, discard, s);
+        return r < 0 ? r : finish(filesystem_name(fs), layout, s);
+}
+
+/* noswap: what was to be encrypted must not reach a swap device instead. */
+int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
+        _cleanup_free_ char *options = NULL;
+        struct statvfs v;
+        int r;
+
+        r = make_mount_point(s);
+        if (r < 0)
+                return r;
+        if (asprintf(&options, "mode=0700,noswap,size=%s", size) < 0)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
+        if (mount("ccvm-scratch", POOL_DIRECTORY, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to mount a tmpfs on '%s'",
+                                   POOL_DIRECTORY);
+        s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
+        return finish("tmpfs", layout, s);
+}
+
+void pool_detach(void) {
+        (void) umount2(POOL_DIRECTORY, MNT_DETACH | UMOUNT_NOFOLLOW);
+}

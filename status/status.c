@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "status.h"
+
+#include <stdarg.h>
+#include <systemd/sd-json.h>
+
+static const char *const state_table[_STATE_MAX] = {
+        [STATE_OFF] = "off",
+        [STATE_ENCRYPTED] = "encrypted",
+        [STATE_TMPFS] = "tmpfs",
+        [STATE_NONE] = "none",
+};
+
+static const char *const reason_table[_REASON_MAX] = {
+        [REASON_DEVICE_TIMEOUT] = "device-timeout",
+        [REASON_DEVICE_AMBIGUOUS] = "device-ambiguous",
+        [REASON_DEVICE_READ_ONLY] = "device-read-only",
+        [REASON_DEVICE_TOO_SMALL] = "device-too-small",
+        [REASON_DEVICE_IN_USE] = "device-in-use",
+        [REASON_RNG] = "rng",
+        [REASON_FORMAT] = "format",
+        [REASON_ACTIVATE] = "activate",
+        [REASON_VERIFY] = "verify",
+        [REASON_MKFS] = "mkfs",
+        [REASON_MOUNT] = "mount",
+        [REASON_TIMEOUT] = "timeout",
+        [REASON_INTERNAL] = "internal",
+};
+
+static const char *const timing_table[_TIMING_MAX] = {
+        [TIMING_WAIT] = "wait", [TIMING_FORMAT] = "format", [TIMING_ACTIVATE] = "activate",
+        [TIMING_MKFS] = "mkfs", [TIMING_MOUNT] = "mount",   [TIMING_TOTAL] = "total",
+};
+
+/* The JSON fields that are plain strings, and plain numbers, of the struct. */
+static const struct {
+        const char *key;
+        size_t offset;
+} string_fields[] = {
+        { "detail", offsetof(Status, detail) },       { "device", offsetof(Status, device) },
+        { "mapper", offsetof(Status, mapper) },       { "uuid", offsetof(Status, uuid) },
+        { "cipher", offsetof(Status, cipher) },       { "header", offsetof(Status, header) },
+        { "integrity", offsetof(Status, integrity) }, { "fsType", offsetof(Status, fs_type) },
+}, number_fields[] = {
+        { "keySize", offsetof(Status, key_size) },
+        { "sectorSize", offsetof(Status, sector_size) },
+        { "keyslots", offsetof(Status, keyslots) },
+        { "sizeBytes", offsetof(Status, size_bytes) },
+};
+
+#define _cleanup_json_ _cleanup_(sd_json_variant_unrefp)
+#define FIELD(s, type, offset) ((type *) ((char *) (s) + (offset)))
+
+const char *state_to_string(State s) {
+        return state_table[s];
+}
+
+const char *reason_to_string(Reason r) {
+        return reason_table[r];
+}
+
+static int set_string(sd_json_variant **v, const char *key, const char *value) {
+        if (!value) {
+                _cleanup_json_ sd_json_variant *null = NULL;
+                int r = sd_json_variant_new_null(&null);
+                return r < 0 ? r : sd_json_variant_set_field(v, key, null);
+        }
+        return sd_json_variant_set_field_string(v, key, value);
+}
+
+static int set_timings(sd_json_variant **v, const Status *s) {
+        _cleanup_json_ sd_json_variant *timings = NULL;
+        int r = 0;
+
+        for (Timing t = 0; t < _TIMING_MAX && r >= 0; t++)
+                r = sd_json_variant_set_field_unsigned(&timings, timing_table[t], s->timings_usec[t]);
+        return r < 0 ? r : sd_json_variant_set_field(v, "timingsUSec", timings);
+}
+
+int status_format(const Status *s, char **ret) {
+        static char *no_mounts[] = { NULL };
+        _cleanup_json_ sd_json_variant *v = NULL;
+        int r;
+
+        r = set_string(&v, "state", state_table[s->state]);
+        if (r >= 0)
+                r = set_string(&v, "reason", reason_table[s->reason]);
+        for (size_t i = 0; i < ELEMENTSOF(string_fields) && r >= 0; i++)
+                r = set_string(&v, string_fields[i].key, *FIELD(s, char *, string_fields[i].offset));
+        for (size_t i = 0; i < ELEMENTSOF(number_fields) && r >= 0; i++)
+                r = sd_json_variant_set_field_unsigned(&v, number_fields[i].key,
+                                                       *FIELD(s, uint64_t, number_fields[i].offset));
+        if (r >= 0)
+                r = sd_json_variant_set_field_strv(&v, "mounts", s->mounts ?: no_mounts);
+        if (r >= 0)
+                r = set_timings(&v, s);
+        if (r >= 0)
+                r = sd_json_variant_format(v, SD_JSON_FORMAT_NEWLINE, ret);
+        return r < 0 ? r : 0;
+}
+
+/* The string under key, borrowed from v, or NULL. */
+static const char *get_string(sd_json_variant *v, const char *key) {
+        sd_json_variant *field = sd_json_variant_by_key(v, key);
+
+        return field && sd_json_variant_is_string(field) ? sd_json_variant_string(field) : NULL;
+}
+
+static uint64_t get_unsigned(sd_json_variant *v, const char *key) {
+        sd_json_variant *field = sd_json_variant_by_key(v, key);
+
+        return field && sd_json_variant_is_unsigned(field) ? sd_json_variant_unsigned(field) : 0;
+}
+
+/* The index of word in table, or -EINVAL. Gaps in the table are NULL. */
+static int table_find(const char *const *table, int n, const char *word) {
+        for (int i = 0; i < n; i++)
+                if (table[i] && streq(table[i], word))
+                        return i;
+        return -EINVAL;
+}
+
+static int parse_outcome(sd_json_variant *v, Status *s) {
+        const char *state = get_string(v, "state"), *reason = get_string(v, "reason");
+        int r;
+
+        r = state ? table_find(state_table, _STATE_MAX, state) : -EINVAL;
+        if (r < 0)
+                return r;
+        s->state = r;
+
+        r = reason ? table_find(reason_table, _REASON_MAX, reason) : REASON_NONE;
+        s->reason = r < 0 ? REASON_INTERNAL : r;
+        return 0;
+}
+
+int status_parse(const char *text, Status *ret) {
+        _cleanup_json_ sd_json_variant *v = NULL;
+        int r;
+
+        *ret = (Status) {};
+        r = sd_json_parse(text, 0, &v, NULL, NULL);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0 || !sd_json_variant_is_object(v))
+                return -EINVAL;
+
+        r = parse_outcome(v, ret);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(string_fields); i++) {
+                const char *value = get_string(v, string_fields[i].key);
+                char **field = FIELD(ret, char *, string_fields[i].offset);
+                if (value && !(*field = strdup(value)))
+                        return -ENOMEM;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(number_fields); i++)
+                *FIELD(ret, uint64_t, number_fields[i].offset) = get_unsigned(v, number_fields[i].key);
+
+        sd_json_variant *timings = sd_json_variant_by_key(v, "timingsUSec");
+        for (Timing t = 0; timings && t < _TIMING_MAX; t++)
+                ret->timings_usec[t] = get_unsigned(timings, timing_table[t]);
+
+        sd_json_variant *mounts = sd_json_variant_by_key(v, "mounts");
+        if (mounts && sd_json_variant_is_array(mounts)) {
+                r = sd_json_variant_strv(mounts, &ret->mounts);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void status_done(Status *s) {
+        for (size_t i = 0; i < ELEMENTSOF(string_fields); i++)
+                free(*FIELD(s, char *, string_fields[i].offset));
+        for (char **m = s->mounts; m && *m; m++)
+                free(*m);
+        free(s->mounts);
+        *s = (Status) {};
+}
+
+int status_fail(Status *s, Reason reason, int error, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        int n = vasprintf(&text, format, ap);
+        va_end(ap);
+
+        s->reason = reason;
+        free(TAKE_PTR(s->detail));
+        if (n >= 0 && error == 0)
+                s->detail = TAKE_PTR(text);
+        else if (n >= 0 && asprintf(&s->detail, "%s: %s", text, strerror(abs(error))) < 0)
+                s->detail = NULL;
+        return error == 0 ? -EIO : -abs(error);
+}

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The boots: each function is a case, and its name is the test's."""
+
+import hashlib
+import os
+import pathlib
+import subprocess
+import tempfile
+
+from vm import VM, Image, check, check_equal
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+LUKS = "ccvm-scratch-luks.service"
+DISK = "ccvm.vm_disk=1"
+
+# 16 bytes that no program writes by itself, many times over, so that every alignment is there.
+CANARY = b"c4n4ry:Yt9Qe2xW\n"
+
+MESSAGE_IDS = {
+    "off": "7c625ba00f4c42c6bfddbedeaf1ba685",
+    "encrypted": "0b1a94c4546b462693583107a7ba0724",
+    "tmpfs": "a1b9127a7cab4dcbb72cafc329de128c",
+    "none": "69396b351533487fbc7bc9a5e5c0c9e4",
+}
+
+OVERLAY_SCRIPT = r"""
+section lower; ls /nix/.ro-store
+section merged; ls /nix/store
+section overlay-write; echo new >/nix/store/new && cat /nix/.rw-store/store/new
+section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
+section scratch-mode; stat -c '%a %u %g' /scratch
+"""
+
+
+def directory():
+    """On a real disk, and taken away by nobody but the harness's own end."""
+    return pathlib.Path(tempfile.mkdtemp(prefix="ccvm-images-", dir="/var/tmp"))
+
+
+def check_outcome(report, state, reason=None, failed=()):
+    """What every boot is asked."""
+    status = report.status
+    check_equal(status["state"], state, f"state (detail: {status['detail']})")
+    check_equal(status["reason"], reason, "reason")
+    check_equal(report.line("status-exit"), "0" if state in ("encrypted", "off") else "3", "exit of status")
+    check_equal(report.failed, set(failed), "failed units")
+    check_equal([m["MESSAGE_ID"] for m in report.messages], [MESSAGE_IDS[state]], "outcomes in the journal")
+    check_equal(report.messages[0]["CCVM_STATE"], state, "CCVM_STATE")
+    check_equal(report.messages[0]["CCVM_REASON"] or None, reason, "CCVM_REASON")
+    if state != "encrypted":
+        check_equal(report.lines("mappings"), ["No devices found"], "mappings")
+
+
+def check_encrypted(report, size, fs_type="ext4", offset=2048):
+    check_outcome(report, "encrypted")
+    status = report.status
+    table = report.line("table").split()
+    check_equal(table[:3], ["ccvm-scratch:", "0", str(size // 512 - offset)], "extent of the mapping")
+    check_equal(table[3:5], ["crypt", "aes-xts-plain64"], "target and cipher")
+    check(table[5].startswith(":64:logon:"), f"the key is not a 512-bit one in the kernel's hands: {table[5]}")
+    check_equal([table[6], table[8]], ["0", str(offset)], "IV and data offset")
+    check("sector_size:4096" in table[9:], f"no 4096-byte sectors: {table}")
+    check_equal(
+        [status[k] for k in ("cipher", "keySize", "sectorSize", "keyslots", "fsType", "integrity", "sizeBytes")],
+        ["aes-xts-plain64", 512, 4096, 0, fs_type, "no", size - offset * 512],
+        "status",
+    )
+    check_equal(status["mapper"], "/dev/mapper/ccvm-scratch", "mapper")
+    check(status["timingsUSec"]["total"] > 0, "no timings")
+
+
+def check_scratch(report, fs_type, source=None):
+    mount = report.mount("/scratch")
+    check(mount, "/scratch is not mounted")
+    check_equal(mount["fstype"], fs_type, "file system of /scratch")
+    check_equal(mount["source"], (source or "/dev/mapper/ccvm-scratch") + "[/scratch]", "source of /scratch")
+    options = mount["options"].split(",")
+    check("nosuid" in options and "nodev" in options, f"options of /scratch: {options}")
+
+
+def check_overlay(report, fs_type):
+    """A writable /nix/store over a store that has something in it, its upper on the pool."""
+    check_equal(report.mount("/nix/store")["fstype"], "overlay", "/nix/store")
+    check_equal(report.mount("/nix/.rw-store")["fstype"], fs_type, "/nix/.rw-store")
+    check(len(report.lines("lower")) >= 2, "the lower store is empty")
+    check_equal(report.lines("merged"), report.lines("lower"), "the merged store before the first write")
+    check_equal(report.line("overlay-write"), "new", "a write to the store reaches the upper")
+    check_equal(report.line("scratch-write"), "mine", "a write to /scratch by anybody")
+    check_equal(report.line("scratch-mode"), "1777 0 0", "/scratch")
+
+
+def check_degraded(report, reason):
+    check_outcome(report, "tmpfs", reason, [LUKS])
+    check_scratch(report, "tmpfs", "ccvm-scratch")
+    check_overlay(report, "tmpfs")
+
+
+def luks_metadata(image):
+    """The header as cryptsetup on the host reads it."""
+    dump = subprocess.run(
+        ["cryptsetup", "luksDump", image.path, "--dump-json-metadata"], check=True, capture_output=True, text=True
+    )
+    return dump.stdout
+
+
+def count(path, needle):
+    """How often needle is in the file, which may be sparse and large."""
+    found = 0
+    with open(path, "rb") as f:
+        size = os.fstat(f.fileno()).st_size
+        position = 0
+        while position < size:
+            try:
+                position = os.lseek(f.fileno(), position, os.SEEK_DATA)
+            except OSError:
+                break  # only holes are left
+            end = os.lseek(f.fileno(), position, os.SEEK_HOLE)
+            data = os.pread(f.fileno(), min(end - position, 64 * MIB) + len(needle) - 1, position)
+            found += data.count(needle)
+            position = min(end, position + 64 * MIB)
+    return found
+
+
+def luks():
+    """The main job: both mounts on dm-crypt, and next to nothing allocated on the host."""
+    image = Image(directory() / "disk", 20 * GIB)
+    script = OVERLAY_SCRIPT + r"""
+section key-files; find /run /tmp /etc /root -xdev -name '*key*' -size -2 -type f 2>/dev/null | grep -i ccvm
+section keyring; cat /proc/keys | grep cryptsetup
+section reload; systemctl daemon-reload && systemctl is-active ccvm-scratch-luks.service
+section again; systemctl start ccvm-scratch-luks.service ccvm-scratch-tmpfs.service; systemctl is-active ccvm-scratch-tmpfs.service
+section still; findmnt -nro FSTYPE /scratch; cat /scratch/mine
+"""
+    report = VM("luks", f"{DISK} ccvm.nix=overlay", image.device(), script).run()
+    check_encrypted(report, 20 * GIB)
+    check_scratch(report, "ext4")
+    check_overlay(report, "ext4")
+    check_equal(report.lines("key-files"), [], "key files")
+    check_equal(report.lines("keyring"), [], "keys that outlived the program")
+    check_equal(report.line("reload"), "active", "the service after a reload")
+    check_equal(report.line("again"), "inactive", "the fallback after another start of both services")
+    check_equal(report.lines("still"), ["ext4", "mine"], "/scratch after all of it")
+    check('"keyslots":{}' in luks_metadata(image).replace(" ", "").replace("\n", ""), "the header has a keyslot")
+    check(image.allocated() < 16 * MIB, f"{image.allocated()} bytes are allocated on the host")
+
+
+def no_marker():
+    """Nothing is asked for: nothing emitted, nothing mounted, and the disk that is there is left alone."""
+    image = Image(directory() / "disk", 64 * MIB)
+    report = VM("no-marker", "", image.device(), "section run; ls -d /run/ccvm-scratch\nsection text; ccvm-scratch status\n").run()
+    check_equal(report.line("status-exit"), "0", "exit of status")
+    check_equal(report.failed, set(), "failed units")
+    check_equal(report.lines("generated"), [], "generated units")
+    check_equal(report.lines("run"), ["ls: cannot access '/run/ccvm-scratch': No such file or directory"], "/run")
+    check_equal(report.messages, [], "outcomes in the journal")
+    check_equal(report.mount("/scratch"), None, "/scratch")
+    check_equal(report.lines("mappings"), ["No devices found"], "mappings")
+    check_equal(report.line("text").split()[:2], ["State:", "off"], "status")
+    check(image.is_zero(), "the disk was written to")
+
+
+def nix_without_marker():
+    """The store's upper without a disk: a tmpfs from the start, which is no failure."""
+    report = VM("nix-without-marker", "ccvm.nix=overlay", script=OVERLAY_SCRIPT).run()
+    check_outcome(report, "off")
+    check_scratch(report, "tmpfs", "ccvm-scratch")
+    check_overlay(report, "tmpfs")
+
+
+def marker_without_disk():
+    report = VM("marker-without-disk", f"{DISK} ccvm.nix=overlay ccvm.device_timeout=10", script=OVERLAY_SCRIPT).run()
+    check_degraded(report, "device-timeout")
+
+
+def setup_fails():
+    """A disk that is refused: reported, in RAM instead, and not a byte of it touched."""
+    image = Image(directory() / "disk", 16 * MIB)
+    report = VM("setup-fails", f"{DISK} ccvm.nix=overlay", image.device(), OVERLAY_SCRIPT).run()
+    check_degraded(report, "device-too-small")
+    check(image.is_zero(), "the refused disk was written to")
+
+
+def credential():
+    """The marker as a system credential, as a wrapper in front of any VMM can give it."""
+    image = Image(directory() / "disk", 1 * GIB)
+    fw_cfg = ["name=opt/io.systemd.credentials/ccvm.vm-disk,string=1"]
+    report = VM("credential", "", image.device(), fw_cfg=fw_cfg).run()
+    check_encrypted(report, 1 * GIB)
+    check_scratch(report, "ext4")
+
+
+def header_in_ram():
+    """Nothing on the image is structured: no LUKS header, and no other trace."""
+    image = Image(directory() / "disk", 1 * GIB)
+    report = VM("header-in-ram", f"{DISK} ccvm.header=ram", image.device()).run()
+    check_encrypted(report, 1 * GIB, offset=0)
+    check_equal(report.status["header"], "ram", "header")
+    check_scratch(report, "ext4")
+    check_equal([count(image.path, magic) for magic in (b"LUKS\xba\xbe", b"SKUL\xba\xbe", b"json", b"aes-xts")],
+                [0, 0, 0, 0], "traces of a header")
+
+
+def xfs():
+    image = Image(directory() / "disk", 2 * GIB)
+    report = VM("xfs", f"{DISK} ccvm.fstype=xfs ccvm.discard=no", image.device()).run()
+    check_encrypted(report, 2 * GIB, "xfs")
+    check_scratch(report, "xfs")
+    check("allow_discards" not in report.line("table"), "TRIM is passed down")
+
+
+def btrfs():
+    image = Image(directory() / "disk", 2 * GIB)
+    report = VM("btrfs", f"{DISK} ccvm.fstype=btrfs", image.device()).run()
+    check_encrypted(report, 2 * GIB, "btrfs")
+    check_equal(report.mount("/scratch")["fstype"], "btrfs", "file system of /scratch")
+
+
+def fallback_none():
+    """Without a pool the boot goes on, and what was to be on it is plainly not there."""
+    report = VM("fallback-none", f"{DISK} ccvm.fallback=none ccvm.device_timeout=2").run()
+    check_outcome(report, "none", "device-timeout", [LUKS])
+    check_equal(report.mount("/scratch"), None, "/scratch")
+
+
+def fallback_fail():
+    """For those who must not run without: the VM goes off, and the console has the reason."""
+    vm = VM("fallback-fail", f"{DISK} ccvm.fallback=fail ccvm.device_timeout=2")
+    report = vm.start().wait()
+    check_equal(vm.status, 0, "exit status of the VMM")
+    check_equal(report.text, "", "what a guest said that should not have come so far")
+    check("device-timeout" in vm.console.read_text(errors="replace"), "the reason is not on the console")
+
+
+WRITE_CANARY = r"""
+section canary
+i=0; while [ $i -lt 1024 ]; do printf 'c4n4ry:Yt9Qe2xW\n'; i=$((i + 1)); done >/tmp/canary
+i=0; while [ $i -lt 256 ]; do cat /tmp/canary; i=$((i + 1)); done >/scratch/canary
+cp /tmp/canary /nix/.rw-store/store/canary
+sync
+section on-mapping; grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch
+"""
+
+
+def twice():
+    """The same image in two boots: another key and another header, and nothing of the first is left to read."""
+    image = Image(directory() / "disk", 256 * MIB)
+    append = f"{DISK} ccvm.nix=upper"
+    first = VM("twice-1", append, image.device(), WRITE_CANARY).run()
+    check_encrypted(first, 256 * MIB)
+    check(int(first.line("on-mapping")) > 100000, "the canary is not on the mapping, so the search proves nothing")
+    check_equal(count(image.path, CANARY[:15]), 0, "canaries in the image")
+
+    # Only what the second file system writes has changed: the canary's blocks are there still, under the old key.
+    script = "section on-mapping; grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch\nsection left; ls /scratch\n"
+    second = VM("twice-2", append, image.device(), script).run()
+    check_encrypted(second, 256 * MIB)
+    check_equal(second.line("on-mapping"), "0", "canaries of the first boot on the mapping of the second")
+    check_equal(second.lines("left"), [], "files of the first boot")
+    check(first.status["uuid"] != second.status["uuid"], "both boots have the same LUKS UUID")
+
+
+def wrapper():
+    """ccvm-scratch-run from end to end; the image has no name, and no plaintext in it."""
+    where = directory()
+    run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", "--"]
+    script = WRITE_CANARY + r"""
+section ready; echo ready
+# Until the host has looked at the image.
+read -r _ </dev/virtio-ports/ccvm.go
+"""
+    go = where.parent / f"{where.name}.go"
+    devices = ["-chardev", f"socket,id=go,path={go},server=on,wait=off", "-device", "virtserialport,chardev=go,name=ccvm.go"]
+    vm = VM("wrapper", "ccvm.nix=overlay", devices, script, run).start()
+    vm.wait_for("ready")
+
+    images = find_open_images(vm.process.pid, where)
+    check_equal(len(images), 1, "images that the VMM has open")
+    check_equal(list(where.iterdir()), [], "names in the scratch directory")
+    with open(images[0], "rb") as image:
+        status = os.fstat(image.fileno())
+        check_equal([status.st_size, status.st_nlink, status.st_mode & 0o777], [512 * MIB, 0, 0o600], "the image")
+        go_on(go)
+        report = vm.wait()
+        check_equal(vm.status, 0, f"exit status of the wrapper ({vm.output!r})")
+        check_encrypted(report, 512 * MIB)
+        check(int(report.line("on-mapping")) > 100000, "the canary is not on the mapping")
+        allocated = os.fstat(image.fileno()).st_blocks * 512
+        check(4 * MIB < allocated < 64 * MIB, f"{allocated} bytes are allocated on the host")
+        check_equal(count(f"/proc/self/fd/{image.fileno()}", CANARY[:15]), 0, "canaries in the image")
+    check_equal(list(where.iterdir()), [], "names in the scratch directory afterwards")
+
+
+def find_open_images(pid, where):
+    """The paths under /proc by which files deleted in where are open in the process or its children."""
+    found = {}
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getsid(int(process.name)) != pid:
+                continue
+            for fd in (process / "fd").iterdir():
+                if os.readlink(fd).startswith(f"{where}/"):
+                    found[os.stat(fd).st_ino] = fd
+        except OSError:
+            continue  # gone meanwhile
+    return list(found.values())
+
+
+def go_on(path):
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+        s.sendall(b"go\n")

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that boots, runs a script from the host, and is asked how it went.
+
+The verdict comes through a virtio-serial port, never from the console: the script goes in as the system credential
+ccvm.test, and ccvm-report.service of the reference guest sends back what it prints. The script here prints sections,
+each headed by "== name", and ends in the unit's own line, so that a guest that dies in between is told from one that
+is done.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+GUEST = pathlib.Path(os.environ.get("CCVM_GUEST", "/nonexistent"))
+LOGS = pathlib.Path(os.environ.get("CCVM_BOOT_LOGS", tempfile.gettempdir()))
+
+# Seconds of wall clock: an emulated boot takes half a minute when it has a core for itself.
+TIME_LIMIT = 300
+
+REPORT = r"""
+section() { echo "== $1"; }
+section status-json; cat /run/ccvm-scratch/status.json
+section status-exit; ccvm-scratch status >/dev/null; echo $?
+section status-text; ccvm-scratch status
+section failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
+section running; systemctl is-system-running
+section mounts; findmnt --json --output TARGET,SOURCE,FSTYPE,OPTIONS --list
+section mappings; dmsetup ls
+section table; dmsetup table
+section generated; cd /run/systemd/generator && find . -name '*ccvm*' -o -name '*scratch*' -o -name '*nix*'; cd /
+section messages; journalctl -b -o json --no-pager MESSAGE_ID=7c625ba00f4c42c6bfddbedeaf1ba685 \
+    + MESSAGE_ID=0b1a94c4546b462693583107a7ba0724 + MESSAGE_ID=a1b9127a7cab4dcbb72cafc329de128c \
+    + MESSAGE_ID=69396b351533487fbc7bc9a5e5c0c9e4
+section log; journalctl -b -o short-monotonic --no-pager -u 'ccvm-scratch*' -u '*scratch.mount' -u '*nix*'
+section cmdline; cat /proc/cmdline
+"""
+
+
+class Failure(Exception):
+    """The outcome is not what the case demands."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def check_equal(actual, expected, what):
+    check(actual == expected, f"{what}: expected {expected!r}, got {actual!r}")
+
+
+class Image:
+    """A disk image; sparse, and made anew unless it is there."""
+
+    def __init__(self, path, size):
+        self.path = pathlib.Path(path)
+        if not self.path.exists():
+            with open(self.path, "wb") as f:
+                f.truncate(size)
+
+    def allocated(self):
+        """Bytes that it takes on the host's disk."""
+        return self.path.stat().st_blocks * 512
+
+    def is_zero(self):
+        with open(self.path, "rb") as f:
+            return not any(any(block) for block in iter(lambda: f.read(1 << 20), b""))
+
+    def device(self, number=0, serial="ccvm-scratch", read_only=False):
+        """QEMU arguments that attach it."""
+        node = f"scratch{number}"
+        return [
+            "-blockdev",
+            f"driver=raw,node-name={node},discard=unmap,read-only={'on' if read_only else 'off'},"
+            f"file.driver=file,file.filename={self.path},file.locking=off",
+            "-device",
+            f"virtio-blk-pci,drive={node},serial={serial}",
+        ]
+
+
+class Report:
+    """What the guest said, by section."""
+
+    def __init__(self, text):
+        self.text = text
+        self.sections = {}
+        name = None
+        for line in text.splitlines():
+            if line.startswith("== "):
+                name = line[3:]
+                self.sections[name] = []
+            elif name is not None:
+                self.sections[name].append(line)
+
+    def lines(self, name):
+        check(name in self.sections, f"the guest did not report '{name}'; it said: {self.text[-2000:]!r}")
+        return [line for line in self.sections[name] if not line.startswith("ccvm.test: ")]
+
+    def line(self, name):
+        lines = self.lines(name)
+        check_equal(len(lines), 1, f"lines of '{name}' ({lines})")
+        return lines[0]
+
+    @property
+    def status(self):
+        return json.loads("\n".join(self.lines("status-json")))
+
+    @property
+    def failed(self):
+        return set(self.lines("failed"))
+
+    @property
+    def messages(self):
+        return [json.loads(line) for line in self.lines("messages") if line.startswith("{")]
+
+    def mount(self, target):
+        """The topmost mount on target, or None."""
+        mounts = json.loads("\n".join(self.lines("mounts")))["filesystems"]
+        found = [m for m in mounts if m["target"] == target]
+        return found[-1] if found else None
+
+
+class VM:
+    """One boot. With wrapper, a list of ccvm-scratch-run and its options, that starts QEMU."""
+
+    def __init__(self, name, append="", devices=(), script="", wrapper=(), fw_cfg=()):
+        self.name = name
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ccvm-{name}-", dir="/var/tmp"))
+        self.append = append
+        self.devices = list(devices)
+        self.wrapper = list(wrapper)
+        self.port = self.directory / "port"
+        self.console = LOGS / f"{name}.console"
+        self.fw_cfg = list(fw_cfg)
+        (self.directory / "script").write_text(REPORT + script)
+
+    def command(self):
+        command_line = (
+            "root=PARTLABEL=ccvm-root rootfstype=erofs systemd.volatile=overlay console=ttyS0 quiet panic=-1 "
+            # Guest time passes with the host's clock, and a busy host must not look like a missing disk.
+            "ccvm.device_timeout=120 " + self.append
+        )
+        return self.wrapper + [
+            "qemu-system-x86_64",
+            "-machine", "q35",
+            "-accel", "tcg",
+            "-cpu", "max",
+            "-smp", "1",
+            "-m", "1024",
+            "-nodefaults",
+            "-nographic",
+            "-no-reboot",
+            "-serial", f"file:{self.console}",
+            "-kernel", str(GUEST / "vmlinuz"),
+            "-initrd", str(GUEST / "initrd"),
+            "-append", command_line.strip(),
+            "-blockdev", f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={GUEST}/root.raw",
+            "-device", "virtio-blk-pci,drive=root,serial=ccvm-root",
+            "-device", "virtio-serial-pci",
+            "-chardev", f"file,id=port,path={self.port}",
+            "-device", "virtserialport,chardev=port,name=ccvm.test",
+            "-fw_cfg", f"name=opt/io.systemd.credentials/ccvm.test,file={self.directory}/script",
+        ] + [word for entry in self.fw_cfg for word in ("-fw_cfg", entry)] + self.devices
+
+    def start(self):
+        check((GUEST / "vmlinuz").exists(), "there is no guest image: tests/run makes it and sets $CCVM_GUEST")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        return self
+
+    def wait(self):
+        """Until the guest has powered off. Returns its report; the VMM's exit status is in self.status."""
+        try:
+            self.output, _ = self.process.communicate(timeout=TIME_LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.communicate()
+            raise Failure(f"the guest did not end within {TIME_LIMIT} s; see {self.console}") from None
+        self.status = self.process.returncode
+        self.seconds = time.monotonic() - self.started
+        text = self.port.read_text(errors="replace") if self.port.exists() else ""
+        (LOGS / f"{self.name}.report").write_text(text)
+        return Report(text)
+
+    def wait_for(self, line):
+        """Until the guest's script has printed line."""
+        while not (self.port.exists() and line in self.port.read_text(errors="replace").splitlines()):
+            check(self.process.poll() is None, f"the guest ended before it said '{line}'; see {self.console}")
+            check(time.monotonic() - self.started < TIME_LIMIT, f"the guest never said '{line}'; see {self.console}")
+            time.sleep(0.2)
+
+    def run(self):
+        """A whole boot, whose script has to succeed."""
+        report = self.start().wait()
+        check_equal(self.status, 0, f"exit status of the VMM ({self.output!r})")
+        last = report.text.splitlines()[-1:] or ["nothing"]
+        check_equal(last[0], "ccvm.test: success 0", f"the last thing that the guest said (see {self.console})")
+        return report

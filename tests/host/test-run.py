@@ -1,0 +1,924 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ccvm-scratch-run as a whole, on real file systems, with a stand-in for the VMM. Prints TAP.
+
+Usage: test-run.py WRAPPER FAKE-VMM NO-TMPFILE [WORD…]
+
+NO-TMPFILE is a library to preload. With words, only the cases with one of them in their name run.
+
+Wants root, for mounts in a private mount namespace, and $CCVM_TEST_DIR (default /var/tmp), a directory on a disk.
+A case that cannot run is a SKIP that says why.
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+WRAPPER, FAKE_VMM, NO_TMPFILE = (os.path.abspath(p) for p in sys.argv[1:4])
+DISK = os.environ.get("CCVM_TEST_DIR", "/var/tmp")
+GIB = 1 << 30
+
+CASES = []
+
+
+class Skip(Exception):
+    """A case that this machine cannot run."""
+
+
+def case(name):
+    """Registers a test under the name that the report gives it."""
+
+    def add(function):
+        CASES.append((name, function))
+        return function
+
+    return add
+
+
+class Place:
+    """One case's directory on the disk: the scratch directory, and the VMM's log beside it."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.scratch = self.path / "scratch"
+        self.scratch.mkdir()
+        self.log = self.path / "log"
+
+    def environment(self, todo="exit 0", report=None, **extra):
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("CCVM_", "XDG_"))}
+        env |= {"HOME": str(self.path), "FAKE_VMM_LOG": str(self.log), "FAKE_VMM_DO": todo}
+        if report is not None:
+            (self.path / "report").write_bytes(report)
+            env["FAKE_VMM_REPORT"] = str(self.path / "report")
+        return env | extra
+
+    def command(self, *options, size="1", vmm=(FAKE_VMM,)):
+        return [WRAPPER, f"--vm-disk-size={size}", f"--scratch-dir={self.scratch}", *options, "--", *vmm]
+
+    def run(self, *options, size="1", vmm=(FAKE_VMM,), todo="exit 0", **extra):
+        return subprocess.run(
+            self.command(*options, size=size, vmm=vmm),
+            env=self.environment(todo, **extra),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+
+    def start(self, *options, todo="wait", **extra):
+        """Starts it and waits until the VMM is there. stderr ends when both the VMM and the watcher have."""
+        env = self.environment(todo, **extra)
+        process = subprocess.Popen(self.command(*options), env=env, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: self.log.exists() and "ready\n" in self.log.read_text(), "the VMM to start")
+        return process
+
+    def hear(self, report, *options):
+        """Runs it with a guest that reports and lives on for a moment. Returns exit status and stderr."""
+        self.log.unlink(missing_ok=True)
+        process = self.start(*options, report=report)
+        time.sleep(0.1)
+        process.terminate()
+        _, stderr = process.communicate(timeout=10)
+        return process.returncode, stderr
+
+    def facts(self, key):
+        """What the VMM's log says under this key."""
+        if not self.log.exists():
+            return []
+        lines = self.log.read_text().splitlines()
+        return [line[len(key) + 1 :] for line in lines if line.startswith(key + " ")]
+
+    def image(self):
+        """The image's number, target, size in bytes, allocated bytes, mode and links, as the VMM inherited it."""
+        for fact in self.facts("fd"):
+            head, size, blocks, mode, links = fact.rsplit(" ", 4)
+            number, target = head.split(" ", 1)
+            if int(number) > 2 and target.startswith(str(self.path)):
+                return int(number), target, int(size), int(blocks) * 512, mode, int(links)
+        raise AssertionError("the VMM got no image")
+
+    def left(self):
+        return sorted(p.name for p in self.scratch.iterdir())
+
+
+def wait_until(condition, what, seconds=10):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.01)
+
+
+def equal(got, expected):
+    assert got == expected, f"got {got!r}, expected {expected!r}"
+
+
+def refused(result, status, *words):
+    """One line on stderr, with these words in it, nothing on stdout."""
+    equal(result.returncode, status)
+    equal(result.stdout, "")
+    lines = result.stderr.splitlines()
+    equal(len(lines), 1)
+    assert lines[0].startswith("ccvm-scratch-run: "), lines[0]
+    for word in words:
+        assert word in lines[0], f"{word!r} is not in {lines[0]!r}"
+
+
+def alive(pid):
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"
+
+
+def holders(prefix):
+    """Processes that have a file open whose name starts so."""
+    found = []
+    for link in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if os.readlink(link).startswith(str(prefix)):
+                found.append(str(link))
+    return found
+
+
+@contextlib.contextmanager
+def mounted(target, *args):
+    """Mounts on a directory that is made for it; a file system that the kernel lacks is a skip."""
+    target.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0:
+        raise Skip("mounts want root")
+    result = subprocess.run(["mount", *args, str(target)], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Skip(f"cannot mount: {result.stderr.splitlines()[0]}")
+    try:
+        yield target
+    finally:
+        subprocess.run(["umount", "-l", str(target)], check=True)
+
+
+@contextlib.contextmanager
+def loop_device(file):
+    result = subprocess.run(["losetup", "-f", "--show", str(file)], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise Skip(f"no loop device: {result.stderr.strip()}")
+    device = result.stdout.strip()
+    try:
+        yield device
+    finally:
+        subprocess.run(["losetup", "-d", device], check=True)
+
+
+def make_file(path, size):
+    with open(path, "wb") as f:
+        f.truncate(size)
+    return path
+
+
+def need(program):
+    if not shutil.which(program):
+        raise Skip(f"no {program}")
+
+
+# The checks that the project's founding document asks for, under its names.
+
+
+@case("no key file in the seed directory")
+def _(place):
+    seed = place.path / "seed"
+    seed.mkdir()
+    equal(place.run(f"--seed={seed}").returncode, 0)
+    equal([p.name for p in seed.iterdir()], ["vm-disk"])
+
+
+@case("the wrapper writes only the vm-disk marker")
+def _(place):
+    seed = place.path / "seed"
+    seed.mkdir()
+    (seed / "other").write_text("untouched")
+    equal(place.run(f"--seed={seed}").returncode, 0)
+    equal((seed / "vm-disk").read_text(), "1")
+    equal((seed / "other").read_text(), "untouched")
+    equal(sorted(p.name for p in place.path.rglob("*")), ["log", "other", "scratch", "seed", "vm-disk"])
+
+
+@case("refuses a tmpfs target")
+def _(place):
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        result = place.run(f"--scratch-dir={ram}")
+        refused(result, 1, str(ram), "in RAM (tmpfs)", "--scratch-dir=", "CCVM_SCRATCH_ALLOW_TMPFS=1")
+        equal(list(ram.iterdir()), [])
+    equal(place.facts("pid"), [])
+
+
+@case("CCVM_SCRATCH_ALLOW_TMPFS=1")
+def _(place):
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        for value in ("", "0", "yes", "true", "11"):
+            equal(place.run(f"--scratch-dir={ram}", CCVM_SCRATCH_ALLOW_TMPFS=value).returncode, 1)
+        result = place.run(f"--scratch-dir={ram}", CCVM_SCRATCH_ALLOW_TMPFS="1")
+        equal((result.returncode, result.stderr), (0, ""))
+
+
+@case("image sparse: apparent size 20 GiB, allocated far below 1 MiB at start")
+def _(place):
+    equal(place.run(size="20").returncode, 0)
+    _, _, size, allocated, _, _ = place.image()
+    equal(size, 20 * GIB)
+    assert allocated <= 64 * 1024, allocated
+
+
+@case("size 0 attaches nothing and leaves the argv untouched")
+def _(place):
+    vmm = (FAKE_VMM, "-machine", "q35", "-append", "a  b", "", "--vm-disk-size=9", "new\tline")
+    result = place.run("--marker=append", "--lock-memory", size="0", vmm=vmm)
+    equal((result.returncode, result.stdout, result.stderr), (0, "", ""))
+    equal(place.facts("arg"), list(vmm))
+    equal([f for f in place.facts("fd") if int(f.split()[0]) > 2], [])
+    equal(place.left(), [])
+    before = subprocess.run(["sh", "-c", "ulimit -c"], capture_output=True, text=True, check=True).stdout
+    after = place.run(size="0", vmm=("sh", "-c", "ulimit -c")).stdout
+    equal(after, before)
+
+
+# The image.
+
+
+@case("the image is nameless, 0600, and with the report's socket all that the VMM gets")
+def _(place):
+    os.umask(0o777)
+    try:
+        result = place.run()
+    finally:
+        os.umask(0o022)
+    equal((result.returncode, result.stderr), (0, ""))
+    number, target, size, _, mode, links = place.image()
+    equal((size, mode, links), (GIB, "600", 0))
+    assert target.endswith(" (deleted)"), target
+    inherited = {int(f.split()[0]): f.split()[1] for f in place.facts("fd") if int(f.split()[0]) > 2}
+    equal(len(inherited), 2)
+    del inherited[number]
+    [(socket, what)] = inherited.items()
+    assert what.startswith("socket:"), what
+    assert f"fd={number},set=6377" in place.facts("arg"), place.facts("arg")
+    assert f"socket,id=ccvm-scratch-report,fd={socket}" in place.facts("arg"), place.facts("arg")
+    equal(place.left(), [])
+
+
+@case("without O_TMPFILE the name is gone before the VMM starts")
+def _(place):
+    result = place.run(LD_PRELOAD=NO_TMPFILE)
+    equal((result.returncode, result.stderr), (0, ""))
+    _, target, _, _, mode, links = place.image()
+    assert "/.ccvm-scratch." in target, target
+    equal((mode, links), ("600", 0))
+    equal(place.left(), [])
+
+
+@case("no copy-on-write on btrfs")
+def _(place):
+    need("mkfs.btrfs")
+    file = make_file(place.path / "btrfs", 256 << 20)
+    subprocess.run(["mkfs.btrfs", "-q", str(file)], check=True, capture_output=True)
+    with mounted(place.path / "mnt", "-o", "loop", str(file)) as mnt:
+        image = mnt / "image"
+        result = place.run(f"--keep-image={image}", size="64M")
+        equal((result.returncode, result.stderr), (0, ""))
+        flags = subprocess.run(["lsattr", str(image)], capture_output=True, text=True, check=True).stdout
+        assert "C" in flags.split()[0], flags
+
+
+@case("the default directory is made, 0700, below $XDG_CACHE_HOME or ~/.cache")
+def _(place):
+    for extra, directory in (({}, ".cache/ccvm"), ({"XDG_CACHE_HOME": str(place.path / "c/d")}, "c/d/ccvm")):
+        env = place.environment(**extra)
+        equal(subprocess.run([WRAPPER, "--vm-disk-size=1", FAKE_VMM], env=env, check=False).returncode, 0)
+        equal((place.path / directory).stat().st_mode & 0o7777, 0o700)
+        equal(list((place.path / directory).iterdir()), [])
+
+
+@case("a directory that was asked for is not made")
+def _(place):
+    missing = place.path / "missing"
+    refused(place.run(f"--scratch-dir={missing}"), 1, str(missing), "--scratch-dir=DIR")
+    assert not missing.exists()
+
+
+@case("--keep-image keeps a named image, and takes only its own kind again")
+def _(place):
+    image = place.path / "kept"
+    equal(place.run(f"--keep-image={image}").returncode, 0)
+    equal((image.stat().st_size, image.stat().st_mode & 0o7777), (GIB, 0o600))
+    equal(place.run(f"--keep-image={image}").returncode, 0)
+    refused(place.run(f"--keep-image={image}", size="2"), 1, str(image), "exists", "--keep-image")
+    precious = place.path / "precious"
+    precious.write_text("precious")
+    refused(place.run(f"--keep-image={precious}"), 1, str(precious), "exists")
+    equal(precious.read_text(), "precious")
+    link = place.path / "link"
+    link.symlink_to(image)
+    refused(place.run(f"--keep-image={link}"), 1, str(link))
+
+
+@case("too little free space is refused, less than the size is a warning")
+def _(place):
+    for free, size, status, words in ((32, "64M", 1, "at least 64 MiB"), (128, "1G", 0, "guest gets I/O errors")):
+        with mounted(place.path / "ram", "-t", "tmpfs", "-o", f"size={free}m", "tmpfs") as ram:
+            result = place.run(f"--scratch-dir={ram}", size=size, CCVM_SCRATCH_ALLOW_TMPFS="1")
+            equal(result.returncode, status)
+            equal(len(result.stderr.splitlines()), 1)
+            assert words in result.stderr, result.stderr
+
+
+@case("a size that the file system does not take is refused")
+def _(place):
+    need("mkfs.ext4")
+    file = make_file(place.path / "ext4", 256 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "1024", str(file)], check=True)
+    with mounted(place.path / "mnt", "-o", "loop", str(file)) as mnt:
+        result = place.run(f"--scratch-dir={mnt}", size="8000000T")
+        equal(result.returncode, 1)
+        assert "does not take an image" in result.stderr.splitlines()[-1], result.stderr
+        equal([p.name for p in mnt.iterdir()], ["lost+found"])
+
+
+# RAM in disguise, the real thing.
+
+
+def refused_as_ram(place, directory, *words):
+    refused(place.run(f"--scratch-dir={directory}", size="64M"), 1, str(directory), "in RAM", *words)
+
+
+@case("refuses ramfs")
+def _(place):
+    with mounted(place.path / "ram", "-t", "ramfs", "ramfs") as ram:
+        refused_as_ram(place, ram, "(ramfs)")
+
+
+@case("refuses a bind mount of a tmpfs, and a symbolic link to it")
+def _(place):
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        (ram / "sub").mkdir()
+        link = place.path / "link"
+        link.symlink_to(ram / "sub")
+        refused_as_ram(place, link, "(tmpfs)")
+        with mounted(place.path / "bound", "--bind", str(ram / "sub")) as bound:
+            refused_as_ram(place, bound, "(tmpfs)")
+
+
+@case("refuses an overlay whose upper is on a tmpfs, takes one whose upper is on the disk")
+def _(place):
+    lower = place.path / "lower"
+    lower.mkdir()
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        for base, ram_backed in ((ram, True), (place.path, False)):
+            upper, work = base / "upper, x", base / "work"
+            upper.mkdir()
+            work.mkdir()
+            escaped = str(upper).replace(",", "\\,")
+            options = f"lowerdir={lower},upperdir={escaped},workdir={work}"
+            with mounted(place.path / "ovl", "-t", "overlay", "-o", options, "overlay") as ovl:
+                if ram_backed:
+                    refused_as_ram(place, ovl, "overlay over tmpfs")
+                else:
+                    result = place.run(f"--scratch-dir={ovl}", size="64M")
+                    equal(result.returncode, 0)
+
+
+@case("refuses a file system on a loop device over a file on a tmpfs, also when the file is deleted")
+def _(place):
+    need("mkfs.ext4")
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        file = make_file(ram / "image file", 128 << 20)
+        subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
+        with loop_device(file) as loop, mounted(place.path / "mnt", loop) as mnt:
+            refused_as_ram(place, mnt, "ext4 on loop", "over tmpfs")
+            file.unlink()
+            refused_as_ram(place, mnt, "ext4 on loop", "over tmpfs")
+
+
+@case("takes a file system on a loop device over a file on the disk")
+def _(place):
+    need("mkfs.ext4")
+    file = make_file(place.path / "file", 256 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
+    with loop_device(file) as loop, mounted(place.path / "mnt", loop) as mnt:
+        result = place.run(f"--scratch-dir={mnt}", size="64M")
+        equal((result.returncode, result.stderr), (0, ""))
+
+
+@case("refuses btrfs on a loop device over a file on a tmpfs")
+def _(place):
+    need("mkfs.btrfs")
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        file = make_file(ram / "image", 256 << 20)
+        subprocess.run(["mkfs.btrfs", "-q", str(file)], check=True, capture_output=True)
+        with loop_device(file) as loop, mounted(place.path / "mnt", loop) as mnt:
+            refused_as_ram(place, mnt, "btrfs on loop", "over tmpfs")
+
+
+# Start, signals, exit status.
+
+
+@case("usage errors are one line and status 2")
+def _(place):
+    for size in ("-1", "0x10", "1.5", "20GB", "99999999T", ""):
+        refused(place.run(size=size), 2, "--vm-disk-size", f"'{size}'", "20G", "512M", "1T")
+    refused(place.run("--marker=yes"), 2, "--marker", "'yes'", "credential")
+    refused(place.run("--marker=append"), 2, "--marker=append", "-kernel", "--marker=credential")
+    refused(place.run(CCVM_MLOCK="maybe"), 2, "CCVM_MLOCK", "'maybe'")
+    equal(subprocess.run([WRAPPER, "--vm-disk-size=1"], capture_output=True, check=False).returncode, 2)
+    equal(place.facts("pid"), [])
+    equal(place.left(), [])
+
+
+@case("a VMM that cannot be started is status 1, and leaves nothing")
+def _(place):
+    refused(place.run(vmm=("/no/such/vmm",)), 1, "/no/such/vmm")
+    equal(place.left(), [])
+
+
+@case("--help is one screen, --version one line")
+def _(place):
+    text = subprocess.run([WRAPPER, "--help"], capture_output=True, text=True, check=True).stdout
+    assert len(text.splitlines()) <= 40 and max(map(len, text.splitlines())) <= 100, text
+    text = subprocess.run([WRAPPER, "--version"], capture_output=True, text=True, check=True).stdout
+    equal(len(text.splitlines()), 1)
+
+
+@case("--dry-run prints the arguments, one a line, and creates nothing")
+def _(place):
+    seed = place.path / "seed"
+    seed.mkdir()
+    result = place.run("--dry-run", f"--seed={seed}", vmm=("qemu-system-x86_64", "-append", "quiet"))
+    equal((result.returncode, result.stderr), (0, ""))
+    lines = result.stdout.splitlines()
+    equal(lines[:3], ["qemu-system-x86_64", "-append", "quiet ccvm.vm_disk=1"])
+    equal([list(seed.iterdir()), place.left()], [[], []])
+    env = place.environment()
+    result = subprocess.run([WRAPPER, "--vm-disk-size=1", "--dry-run", "x"], env=env, check=False, capture_output=True)
+    equal(result.returncode, 0)
+    assert not (place.path / ".cache").exists()
+
+
+@case("the VMM's exit status comes back")
+def _(place):
+    for status in (0, 1, 2, 42, 255):
+        equal(place.run(todo=f"exit {status}").returncode, status)
+
+
+def shell_status(place, todo):
+    """$? as a shell has it after the wrapper."""
+    command = '"$@"; echo "$?"'
+    result = subprocess.run(
+        ["sh", "-c", command, "sh", *place.command()],
+        env=place.environment(todo),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(result.stdout)
+
+
+@case("a VMM that dies of a signal is status 128+n")
+def _(place):
+    for n in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGABRT):
+        equal(shell_status(place, f"kill {int(n)}"), 128 + n)
+    equal(place.left(), [])
+
+
+@case("SIGTERM, SIGHUP and SIGINT reach the VMM")
+def _(place):
+    for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        place.log.unlink(missing_ok=True)
+        process = place.start()
+        process.send_signal(n)
+        equal(process.wait(10), 40 + n)
+        equal(place.facts("signal"), [str(int(n))])
+        equal(place.left(), [])
+        equal(holders(place.scratch), [])
+
+
+@case("Ctrl-C in a terminal reaches the VMM once")
+def _(place):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(WRAPPER, place.command(), place.environment("wait"))
+    wait_until(lambda: "ready\n" in (place.log.read_text() if place.log.exists() else ""), "the VMM")
+    os.write(terminal, b"\x03")
+    equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 40 + signal.SIGINT)
+    equal(place.facts("signal"), [str(int(signal.SIGINT))])
+    os.close(terminal)
+
+
+@case("SIGKILL of the wrapper: no file, no process, no descriptor left")
+def _(place):
+    process = place.start()
+    vmm = int(place.facts("pid")[0])
+    process.kill()
+    equal(process.wait(10), -signal.SIGKILL)
+    wait_until(lambda: not alive(vmm), "the VMM to die")
+    equal(place.left(), [])
+    equal(holders(place.scratch), [])
+
+
+@case("SIGKILL of the VMM: no file, no process, no descriptor left")
+def _(place):
+    process = place.start()
+    os.kill(int(place.facts("pid")[0]), signal.SIGKILL)
+    assert process.wait(10) in (-signal.SIGKILL, 128 + signal.SIGKILL)
+    equal(place.left(), [])
+    equal(holders(place.scratch), [])
+
+
+@case("the VMM gets the caller's signal mask and no core dumps")
+def _(place):
+    equal(place.run().returncode, 0)
+    equal(place.facts("blocked"), [])
+    equal(place.facts("core"), ["0 0"])
+    equal(place.facts("filter"), ["00000000"])
+
+
+@case("a disk that fills up: the VMM goes on, and its space comes back")
+def _(place):
+    need("mkfs.ext4")
+    file = make_file(place.path / "file", 128 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
+    with loop_device(file) as loop, mounted(place.path / "mnt", loop) as mnt:
+        free = os.statvfs(mnt).f_bfree
+        result = place.run(f"--scratch-dir={mnt}", todo="fill")
+        equal(result.returncode, 28)  # ENOSPC, as the VMM saw it
+        equal([p.name for p in mnt.iterdir()], ["lost+found"])
+        wait_until(lambda: os.statvfs(mnt).f_bfree >= free - 16, "the space to come back")
+
+
+@case("50 wrappers at once in one directory do not disturb each other")
+def _(place):
+    logs = [place.path / f"log.{i}" for i in range(50)]
+    processes = []
+    for log in logs:
+        env = place.environment("wait", FAKE_VMM_LOG=str(log))
+        processes.append(subprocess.Popen(place.command(), env=env))
+    for log in logs:
+        wait_until(lambda log=log: log.exists() and "ready\n" in log.read_text(), "all to start", 30)
+    inodes = {os.stat(link).st_ino for link in holders(place.scratch)}
+    equal(len(inodes), 50)
+    for process in processes[::2]:
+        process.kill()
+    for process in processes[1::2]:
+        process.terminate()
+    for i, process in enumerate(processes):
+        equal(process.wait(10), 40 + signal.SIGTERM if i % 2 else -signal.SIGKILL)
+    equal(place.left(), [])
+    equal(holders(place.scratch), [])
+
+
+@case("help, manual and completions know the same options")
+def _(place):
+    source = pathlib.Path(__file__).resolve().parent.parent.parent
+    text = subprocess.run([WRAPPER, "--help"], capture_output=True, text=True, check=True).stdout
+    options = sorted(set(re.findall(r"(?<![$\w])--[a-z][a-z-]+", text)))
+    assert len(options) >= 15, options
+    for name in (
+        "man/ccvm-scratch-run.1.scd",
+        "host-wrapper/completion/ccvm-scratch-run.bash",
+        "host-wrapper/completion/_ccvm-scratch-run",
+    ):
+        text = (source / name).read_text()
+        equal((name, [option for option in options if option not in text]), (name, []))
+
+
+@case("bash completes options, their values, and then leaves the line to the VMM")
+def _(place):
+    need("bash")
+    source = pathlib.Path(__file__).resolve().parent.parent.parent
+    script = """
+        . "$1"; compopt() { :; }; shift
+        COMP_WORDS=(ccvm-scratch-run "$@"); COMP_CWORD=$#
+        _ccvm_scratch_run; printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    (place.path / "file").touch()
+    for words, expected in (
+        (("--vm-d",), ["--vm-disk-size="]),
+        (("--marker", "=", "c"), ["credential"]),
+        (("--marker", "="), ["append", "auto", "credential", "none"]),
+        (("--vmm", "q"), ["qemu"]),
+        (("--vm-disk-size", "=", "20", "--dry"), ["--dry-run"]),
+        (("--vm-disk-size", "20", "--dry"), ["--dry-run"]),
+        (("--scratch-dir", "="), ["scratch"]),
+        (("qemu", "--dry"), [""]),
+        (("--", "qemu", "fi"), ["file"]),
+    ):
+        completion = source / "host-wrapper/completion/ccvm-scratch-run.bash"
+        command = ["bash", "--norc", "-c", script, "bash", str(completion), *words]
+        result = subprocess.run(command, cwd=place.path, capture_output=True, text=True, check=True)
+        equal((words, sorted(result.stdout.splitlines())), (words, expected))
+
+
+# The guest's report.
+
+ENCRYPTED = b'{"state":"encrypted","reason":null,"mounts":["/scratch"]}'
+FALLBACK = b'{"state":"tmpfs","reason":"device-timeout"}'
+TERMINATED = 40 + signal.SIGTERM
+
+
+@case("the guest's report: silence when all is well, one line when not")
+def _(place):
+    equal(place.hear(ENCRYPTED + b"\n"), (TERMINATED, ""))
+    equal(place.hear(b""), (TERMINATED, ""))
+    expected = "ccvm-scratch-run: guest fell back to RAM: device-timeout\n"
+    equal(place.hear(FALLBACK + b"\n"), (TERMINATED, expected))
+
+
+@case("the guest's report: the watcher ends with it, and with the VMM")
+def _(place):
+    for report in (ENCRYPTED + b"\n", b""):
+        place.log.unlink(missing_ok=True)
+        process = place.start(report=report)
+        stderr = os.readlink(f"/proc/self/fd/{process.stderr.fileno()}")
+        if report:
+            wait_until(lambda pipe=stderr: len(holders(pipe)) == 2, "the watcher to end")  # this test, and the VMM
+        else:
+            equal(len(holders(stderr)), 3)
+        process.kill()
+        equal(process.communicate(timeout=10)[1], "")
+        equal(holders(stderr), [])
+
+
+@case("the guest's report is untrusted: bounded, validated, never echoed")
+def _(place):
+    noise = "ccvm-scratch-run: guest sent something that is no status report; ignoring it\n"
+    hostile = b'\x1b]0;owned\x07\n{"state":"\x1b[2J"}\n' + b"{" * 5000 + b"\n\n\0\n"
+    equal(place.hear(hostile), (TERMINATED, noise))
+    fallback = "ccvm-scratch-run: guest fell back to RAM: device-timeout\n"
+    equal(place.hear(hostile + FALLBACK + b"\n"), (TERMINATED, noise + fallback))
+    equal(place.hear(b"x" * 10_000_000), (TERMINATED, ""))
+    equal(place.hear(FALLBACK), (TERMINATED, ""))  # a line that does not end is none
+    equal(place.hear(FALLBACK + b"\n" + FALLBACK + b"\n"), (TERMINATED, fallback))
+
+
+@case("--status-file: the report, whole or not at all, and never an old one")
+def _(place):
+    status = place.path / "status.json"
+    status.write_text("old")
+    equal(place.hear(ENCRYPTED + b"\n", f"--status-file={status}"), (TERMINATED, ""))
+    equal((status.read_bytes(), status.stat().st_mode & 0o7777), (ENCRYPTED + b"\n", 0o644))
+    equal(place.hear(b"", f"--status-file={status}"), (TERMINATED, ""))
+    assert not status.exists()
+    place.hear(b'{"state":"bogus"}\n', f"--status-file={status}")
+    assert not status.exists()
+    equal([p.name for p in place.path.iterdir() if p.name.startswith(".")], [])
+    refused(place.run(f"--status-file={place.path}/missing/status"), 1, "missing/status", "--status-file")
+    refused(place.run(f"--status-file={place.scratch}"), 1, str(place.scratch), "--status-file")
+
+
+@case("--require-encrypted kills the VM when the guest says otherwise, or nothing in time")
+def _(place):
+    ending = "; ending the VM (--require-encrypted)\n"
+    for options, report, words in (
+        ((), FALLBACK + b"\n", "guest fell back to RAM: device-timeout"),
+        ((), b"x" * 100_000, "guest sends no status report but much else"),
+        (("--report-timeout=1",), b"", "guest has not said in time that its disk is encrypted"),
+    ):
+        result = place.run("--require-encrypted", *options, todo="wait", report=report)
+        equal((result.returncode, result.stderr), (-signal.SIGKILL, f"ccvm-scratch-run: {words}{ending}"))
+        equal(place.left(), [])
+
+
+@case("--require-encrypted leaves an encrypted guest alone")
+def _(place):
+    equal(place.hear(ENCRYPTED + b"\n", "--require-encrypted", "--report-timeout=1"), (TERMINATED, ""))
+    refused(place.run("--require-encrypted", size="0"), 2, "--require-encrypted", "--vm-disk-size=N")
+    refused(place.run("--require-encrypted", vmm=("q", "-daemonize")), 2, "--require-encrypted", "-daemonize")
+
+
+# Guest RAM.
+
+
+@case("one warning when the host swaps to a device in the clear, none with --lock-memory")
+def _(place):
+    heading = "Filename\tType\tSize\tUsed\tPriority\n"
+    swaps = place.path / "swaps"
+    for text, lines in ((heading, 0), (heading + "/swapfile file 1 0 -2\n/dev/nothing partition 1 0 -2\n", 1)):
+        swaps.write_text(text)
+        if os.geteuid() != 0:
+            raise Skip("mounts want root")
+        subprocess.run(["mount", "--bind", str(swaps), "/proc/swaps"], check=True)
+        try:
+            result = place.run()
+            locked = place.run("--lock-memory")
+        finally:
+            subprocess.run(["umount", "/proc/swaps"], check=True)
+        equal((result.returncode, len(result.stderr.splitlines())), (0, lines))
+        equal((locked.returncode, locked.stderr), (0, ""))
+        if lines:
+            assert "'/swapfile'" in result.stderr and "--lock-memory" in result.stderr, result.stderr
+
+
+@case("--lock-memory checks RLIMIT_MEMLOCK first")
+def _(place):
+    need("setpriv")
+    need("prlimit")
+    drop = ["prlimit", f"--memlock={1 << 16}:{4 << 20}", "setpriv", "--bounding-set=-ipc_lock"]
+    for memory, status in (("size=0.5G", 1), ("2", 0)):
+        command = place.command("--lock-memory", vmm=(FAKE_VMM, "-m", memory))
+        env = place.environment()
+        result = subprocess.run([*drop, *command], env=env, capture_output=True, text=True, check=False)
+        if status:
+            refused(result, 1, "--lock-memory", "512 MiB", "4096 KiB", "LimitMEMLOCK=")
+        equal(result.returncode, status)
+    assert "mem-lock=on" in place.facts("arg"), place.facts("arg")
+
+
+# Other ways to start a VM.
+
+
+@case("--print-args: the image is the caller's")
+def _(place):
+    image = os.open(place.scratch, os.O_TMPFILE | os.O_RDWR | os.O_EXCL, 0o600)
+    command = [WRAPPER, "--vm-disk-size=2", "--print-args", f"--image-fd={image}"]
+    run = {"env": place.environment(), "text": True, "check": False, "pass_fds": [image]}
+    result = subprocess.run(command, capture_output=True, **run)
+    equal((result.returncode, result.stderr), (0, ""))
+    equal(os.fstat(image).st_size, 2 * GIB)
+    args = result.stdout.splitlines()
+    for word in (f"fd={image},set=6377", "type=11,value=io.systemd.credential:ccvm.vm-disk=1", "dump-guest-core=off"):
+        assert word in args, args
+    assert "-chardev" not in args, args
+    result = subprocess.run([*command, "x", "-M", "microvm"], capture_output=True, **run)
+    assert "virtio-blk-device" in result.stdout and "x\n" not in result.stdout, result.stdout
+    os.truncate(image, 5)
+    refused(subprocess.run(command, capture_output=True, **run), 1, f"--image-fd={image}", "empty")
+    os.close(image)
+    run.pop("pass_fds")
+    refused(subprocess.run(command, capture_output=True, **run), 1, f"--image-fd={image}", "not open")
+    refused(subprocess.run(command[:3], capture_output=True, **run), 2, "--print-args", "--image-fd=N")
+
+
+@case("--print-args in a shell script, as the manual shows it")
+def _(place):
+    need("bash")
+    script = """
+        file=$(mktemp -p "$1"); exec 9<>"$file"; rm "$file"
+        mapfile -t args < <("$2" --print-args --image-fd=9 --vm-disk-size=1)
+        exec "$3" -M q35 "${args[@]}"
+    """
+    command = ["bash", "-c", script, "bash", str(place.scratch), WRAPPER, FAKE_VMM]
+    subprocess.run(command, env=place.environment(), check=True)
+    number, _, size, _, _, links = place.image()
+    equal((number, size, links), (9, GIB, 0))
+    assert "fd=9,set=6377" in place.facts("arg"), place.facts("arg")
+
+
+@case("--vmm=cloud-hypervisor, also by the command's name")
+def _(place):
+    named = place.path / "cloud-hypervisor"
+    named.symlink_to(FAKE_VMM)
+    for options, program in ((("--vmm=cloud-hypervisor",), FAKE_VMM), ((), str(named))):
+        place.log.unlink(missing_ok=True)
+        result = place.run(*options, vmm=(program, "--cmdline", "quiet", "--disk", "path=root.img"))
+        equal((result.returncode, result.stderr), (0, ""))
+        number = place.image()[0]
+        disk = f"path=/proc/self/fd/{number},image_type=raw,serial=ccvm-scratch"
+        expected = [program, "--cmdline", "quiet ccvm.vm_disk=1", "--disk", "path=root.img", disk]
+        equal(place.facts("arg"), expected)
+    ch = {"vmm": (str(named),)}
+    refused(place.run("--lock-memory", **ch), 2, "--lock-memory")
+    refused(place.run("--require-encrypted", **ch), 2, "--require-encrypted")
+    refused(place.run("--marker=append", **ch), 2, "--marker=credential")
+
+
+@case("a VMM can open the image by /proc/self/fd")
+def _(place):
+    vmm = ("sh", "-c", 'for a; do case $a in path=*) f=${a#path=}; : <>"${f%%,*}";; esac; done', "sh")
+    result = place.run("--vmm=cloud-hypervisor", vmm=vmm)
+    equal((result.returncode, result.stderr), (0, ""))
+
+
+@case("next to nothing: at most 2 MiB of memory before the VMM starts")
+def _(place):
+    # A child of a shell, since a process keeps the peak of what it was before.
+    env = place.environment()
+    subprocess.run(["sh", "-c", '"$@"; true', "sh", *place.command()], env=env, check=True)
+    [peak] = place.facts("maxrss")
+    print(f"# peak RSS {peak} KiB")
+    assert int(peak) <= 2048, f"{peak} KiB"
+
+
+# Real VMMs.
+
+SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+
+def ask_qemu(place, program, machine, *options):
+    """Starts a stopped VM, and returns what its monitor says of our devices."""
+    need(program)
+    vmm = (program, "-M", machine, "-S", "-nodefaults", "-display", "none", "-sandbox", SANDBOX, "-monitor", "stdio")
+    result = subprocess.run(
+        place.command("--vm-disk-size=20", *options, vmm=vmm),
+        env=place.environment(),
+        input="info block\ninfo chardev\ninfo qtree\nquit\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    equal((result.returncode, result.stderr), (0, ""))
+    equal(place.left(), [])
+    return result.stdout
+
+
+def check_qemu(place, program, machine, disk, serial):
+    text = ask_qemu(place, program, machine)
+    for words in (
+        "writeback, ignore flushes",
+        f"dev: {disk}, id",
+        'serial = "ccvm-scratch"',
+        f"dev: {serial}, id",
+        'name = "ccvm.status"',
+        "ccvm-scratch-report: filename=unix:",
+    ):
+        assert words in text, f"no {words!r} in {text}"
+
+
+@case("QEMU takes it: q35, sandboxed")
+def _(place):
+    check_qemu(place, "qemu-system-x86_64", "q35,accel=tcg", "virtio-blk-pci", "virtio-serial-pci")
+
+
+@case("QEMU takes it: pc, sandboxed")
+def _(place):
+    check_qemu(place, "qemu-system-x86_64", "pc,accel=tcg", "virtio-blk-pci", "virtio-serial-pci")
+
+
+@case("QEMU takes it: microvm, sandboxed")
+def _(place):
+    check_qemu(place, "qemu-system-x86_64", "microvm,accel=tcg", "virtio-blk-device", "virtio-serial-device")
+
+
+@case("QEMU for aarch64 virt: assembled, and taken if it is installed")
+def _(place):
+    result = place.run("--dry-run", vmm=("qemu-system-aarch64", "-M", "virt"))
+    equal((result.returncode, result.stderr), (0, ""))
+    for words in ('"driver":"virtio-blk"', '"driver":"virtio-serial"', "opt/io.systemd.credentials/ccvm.vm-disk"):
+        assert words in result.stdout, result.stdout
+    if not shutil.which("qemu-system-aarch64"):
+        return
+    check_qemu(place, "qemu-system-aarch64", "virt,accel=tcg", "virtio-blk-pci", "virtio-serial-pci")
+
+
+@case("QEMU keeps guest RAM out of core dumps, whatever -machine says")
+def _(place):
+    need("qemu-system-x86_64")
+    vmm = ("qemu-system-x86_64", "-M", "q35,accel=tcg,dump-guest-core=on", "-S", "-nodefaults", "-display", "none")
+    result = subprocess.run(
+        place.command(vmm=(*vmm, "-monitor", "stdio")),
+        env=place.environment(),
+        input="qom-get /machine dump-guest-core\nquit\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    equal((result.returncode, result.stderr), (0, ""))
+    assert "\nfalse" in result.stdout.replace("\r", ""), result.stdout
+
+
+def run_case(number, name, function):
+    """Prints the TAP lines of one case. Whether it is all right."""
+    with tempfile.TemporaryDirectory(prefix="ccvm-test-", dir=DISK) as path:
+        try:
+            function(Place(path))
+        except Skip as reason:
+            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+            return True
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            print(f"not ok {number} - {name}")
+            print("\n".join(f"# {line}" for line in str(error).splitlines()), flush=True)
+            return False
+    print(f"ok {number} - {name}", flush=True)
+    return True
+
+
+def main():
+    if os.geteuid() == 0 and not os.environ.get("CCVM_TEST_PRIVATE"):
+        os.environ["CCVM_TEST_PRIVATE"] = "1"
+        command = ["unshare", "-m", "--propagation", "private", sys.executable, *sys.argv]
+        os.execvp(command[0], command)
+    os.umask(0o022)
+    cases = [c for c in CASES if not sys.argv[4:] or any(word in c[0] for word in sys.argv[4:])]
+    print(f"1..{len(cases)}")
+    results = [run_case(i, *c) for i, c in enumerate(cases, 1)]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

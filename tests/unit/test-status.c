@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "test.h"
+
+#include "status.h"
+
+static void test_rejects(void **state) {
+        static const char *const table[] = {
+                "",
+                "x",
+                "[]",
+                "{}",
+                "null",
+                "{\"state\":1}",
+                "{\"state\":null}",
+                "{\"state\":\"good\"}",
+                "{\"state\":\"off\"",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(status_done) Status s = {};
+                assert_int_equal(status_parse(table[i], &s), -EINVAL);
+        }
+}
+
+/* Fields of the wrong type, and fields that a later version may add, are as good as absent. */
+static void test_tolerates(void **state) {
+        _cleanup_(status_done) Status s = {};
+
+        assert_int_equal(
+                status_parse("{\"state\":\"tmpfs\",\"reason\":\"new-reason\",\"detail\":5,\"keySize\":\"x\","
+                             "\"sizeBytes\":-1,\"future\":{},\"timingsUSec\":{\"mkfs\":7}}",
+                             &s),
+                0);
+        assert_int_equal(s.state, STATE_TMPFS);
+        assert_int_equal(s.reason, REASON_INTERNAL);
+        assert_null(s.detail);
+        assert_int_equal(s.key_size, 0);
+        assert_int_equal(s.size_bytes, 0);
+        assert_int_equal(s.timings_usec[TIMING_MKFS], 7);
+        assert_null(s.mounts);
+}
+
+static void test_round_trip(void **state) {
+        char *mounts[] = { (char *) "/scratch", (char *) "/nix/.rw-store", NULL };
+        const Status s = {
+                .state = STATE_ENCRYPTED,
+                .detail = (char *) "a \"quoted\"\nline",
+                .device = (char *) "/dev/vdb",
+                .mapper = (char *) "/dev/mapper/ccvm-scratch",
+                .uuid = (char *) "u",
+                .cipher = (char *) "aes-xts-plain64",
+                .key_size = 512,
+                .sector_size = 4096,
+                .header = (char *) "disk",
+                .integrity = (char *) "no",
+                .fs_type = (char *) "ext4",
+                .size_bytes = UINT64_C(1) << 40,
+                .mounts = mounts,
+                .timings_usec = { 1, 2, 3, 4, 5, 15 },
+        };
+        _cleanup_(status_done) Status t = {};
+        _cleanup_free_ char *text = NULL, *again = NULL;
+
+        assert_int_equal(status_format(&s, &text), 0);
+        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
+        assert_int_equal(status_parse(text, &t), 0);
+        assert_int_equal(status_format(&t, &again), 0);
+        assert_string_equal(text, again);
+        assert_int_equal(t.size_bytes, s.size_bytes);
+        assert_string_equal(t.detail, s.detail);
+        assert_string_equal(t.mounts[1], mounts[1]);
+        assert_int_equal(t.timings_usec[TIMING_TOTAL], 15);
+}
+
+static void test_every_word(void **state) {
+        for (int state_number = 0; state_number < _STATE_MAX; state_number++)
+                for (int reason = 0; reason < _REASON_MAX; reason++) {
+                        _cleanup_(status_done) Status t = {};
+                        _cleanup_free_ char *text = NULL;
+                        const Status s = { .state = state_number, .reason = reason };
+                        assert_int_equal(status_format(&s, &text), 0);
+                        assert_int_equal(status_parse(text, &t), 0);
+                        assert_int_equal(t.state, state_number);
+                        assert_int_equal(t.reason, reason);
+                }
+}
+
+static void test_fail(void **state) {
+        _cleanup_(status_done) Status s = {};
+
+        assert_int_equal(status_fail(&s, REASON_MKFS, ENOENT, "Failed to start %s", "mkfs"), -ENOENT);
+        assert_string_equal(s.detail, "Failed to start mkfs: No such file or directory");
+        assert_int_equal(status_fail(&s, REASON_VERIFY, 0, "Other"), -EIO);
+        assert_int_equal(s.reason, REASON_VERIFY);
+        assert_string_equal(s.detail, "Other");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_rejects),    cmocka_unit_test(test_tolerates),
+                cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_word),
+                cmocka_unit_test(test_fail),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
