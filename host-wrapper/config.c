@@ -282,16 +282,16 @@ static int check_options(const Config *c) {
                 return usage_error(
                         "--print-args starts no VMM and makes no image; it does not go with --dry-run, "
                         "--keep-image, --seed, --status-file, --require-encrypted");
+        if (c->print_args && c->marker == VMM_MARKER_APPEND)
+                return usage_error("--print-args cannot extend a command line that it does not make; use "
+                                   "--marker=credential, or put " VMM_CMDLINE_OPTION
+                                   " there and use --marker=none");
         return 0;
 }
 
 static int check_qemu(const Config *c) {
         QemuCommand command;
 
-        if (c->print_args && c->marker == VMM_MARKER_APPEND)
-                return usage_error("--print-args cannot extend a command line that it does not make; use "
-                                   "--marker=credential, or put " VMM_CMDLINE_OPTION
-                                   " there and use --marker=none");
         qemu_scan(c->command, &command);
         if (c->marker == VMM_MARKER_APPEND && !command.append && !command.kernel)
                 return usage_error(

@@ -130,8 +130,7 @@ static int read_number(const char **p) {
         return 0;
 }
 
-/* What is wanted of the outermost object; null is a Span without text, what was not there has no s either
- * but seen says so. */
+/* What is wanted of the outermost object, as read_value() gives it, and how often it was there. */
 typedef struct Wanted {
         Span state, reason;
         unsigned states_seen, reasons_seen;
