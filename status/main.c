@@ -79,8 +79,8 @@ static void print_encryption(const Status *s) {
                 return;
         printf("%13s: %s, %" PRIu64 "-bit key, %" PRIu64 "-byte sectors, %" PRIu64 " keyslots\n", "Cipher",
                s->cipher, s->key_size, s->sector_size, s->keyslots);
-        printf("%13s: LUKS2 %s, in %s\n", "Header", s->uuid ?: "",
-               streq(s->header ?: "", "ram") ? "RAM" : "the disk");
+        printf("%13s: LUKS2 %s, %s\n", "Header", s->uuid ?: "",
+               streq(s->header ?: "", "ram") ? "in RAM" : "on the disk");
         print_string("Integrity", s->integrity);
 }
 
