@@ -10,6 +10,7 @@
  *             pool is mounted on /run/ccvm-scratch/pool and the key is in the kernel and nowhere else; or
  *             nothing of it is left.
  *   fallback  ccvm-scratch-tmpfs.service: when that has failed. A pool in RAM, or none, as was asked for.
+ *   wipe      ccvm-scratch wipe, in the running system: destroys the key now.
  *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
  *
  * It must never read anything from the disk that decides what happens, never write the key anywhere, and
@@ -28,6 +29,7 @@
 #include "outcome.h"
 #include "parse.h"
 #include "pool.h"
+#include "wipe.h"
 
 #define MOUNTS_MAX 32
 
@@ -42,7 +44,7 @@ static bool arg_disk = true;
 static const char *arg_size = "50%";
 
 static void help(void) {
-        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|close}\n\n"
+        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|close|wipe}\n\n"
              "Puts up the scratch pool. Started by ccvm-scratch-luks.service and\n"
              "ccvm-scratch-tmpfs.service, with options from ccvm-scratch-generator.\n\n"
              "  -h --help                 Show this help\n"
@@ -164,7 +166,7 @@ static int parse_argv(int argc, char *argv[]) {
                         return log_error_errno(r, "--%s=%s", long_options[index].name, optarg);
         }
         if (argc - optind != 1) {
-                log_error("One verb is needed: encrypt, fallback or close; see --help.");
+                log_error("One verb is needed: encrypt, fallback, close or wipe; see --help.");
                 return -EINVAL;
         }
         return 1;
@@ -278,6 +280,29 @@ static int verb_close(void) {
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
+static int verb_wipe(void) {
+        _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
+        int r;
+
+        r = outcome_read(&before);
+        if (r == -ENOENT || (r >= 0 && before.state != STATE_ENCRYPTED)) {
+                log_error("There is no encrypted scratch disk to wipe: the state is %s.",
+                          state_to_string(before.state));
+                return -ENOENT;
+        }
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+
+        r = wipe(before.mounts, &s);
+        if (r < 0) {
+                log_error("%s", s.detail ?: "Out of memory");
+                return r;
+        }
+        s.reason = REASON_WIPED;
+        s.detail = strdup("The key was destroyed by ccvm-scratch wipe");
+        return outcome_announce(&s);
+}
+
 /* The key passes through this process: no core file, no debugger, no look at its memory. */
 static void forbid_dumps(void) {
         (void) prctl(PR_SET_DUMPABLE, 0);
@@ -292,6 +317,7 @@ int main(int argc, char *argv[]) {
                 { "encrypt", verb_encrypt },
                 { "fallback", verb_fallback },
                 { "close", verb_close },
+                { "wipe", verb_wipe },
         };
         int r;
 
@@ -304,6 +330,6 @@ int main(int argc, char *argv[]) {
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[optind]))
                         return verbs[i].run() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        log_error("Unknown verb '%s': takes encrypt, fallback or close; see --help.", argv[optind]);
+        log_error("Unknown verb '%s': takes encrypt, fallback, close or wipe; see --help.", argv[optind]);
         return 2;
 }

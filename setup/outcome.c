@@ -74,13 +74,20 @@ int outcome_announce(const Status *s) {
         return outcome_write(s);
 }
 
+int outcome_read(Status *ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        *ret = (Status) {};
+        r = file_read(STATUS_PATH, STATUS_MAX, &text);
+        return r < 0 ? r : status_parse(text, ret);
+}
+
 /* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
 static bool take_earlier(Status *s) {
         _cleanup_(status_done) Status earlier = {};
-        _cleanup_free_ char *text = NULL;
 
-        if (file_read(STATUS_PATH, STATUS_MAX, &text) < 0 || status_parse(text, &earlier) < 0 ||
-            earlier.reason == REASON_NONE)
+        if (outcome_read(&earlier) < 0 || earlier.reason == REASON_NONE)
                 return false;
         s->reason = earlier.reason;
         s->detail = TAKE_PTR(earlier.detail);

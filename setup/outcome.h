@@ -11,6 +11,10 @@ int outcome_write(const Status *s);
 /* Writes the status file and the journal entry with the state's MESSAGE_ID (units/ccvm-scratch.catalog). */
 int outcome_announce(const Status *s);
 
+/* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls
+ * status_done(), also after an error. */
+int outcome_read(Status *ret);
+
 /* Finishes s from what is known of the encrypted disk's unit, which has failed: its status file, and where
  * it did not come to write one, what the service manager tells of it in $MONITOR_… (systemd.exec(5)). */
 void outcome_explain_failure(Status *s);

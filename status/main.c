@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* ccvm-scratch: tells a person, or a script, whether this VM has its scratch disk.
+/* ccvm-scratch: tells a person, or a script, whether this VM has its scratch disk, and destroys its key.
  *
- * When: at any time in the guest, by anybody. It reads one file and asks nothing of the disk. */
+ * When: at any time in the guest; status by anybody, wipe by root. status reads one file and asks nothing of
+ * the disk; for wipe ccvm-scratch-setup has the libraries. */
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -18,17 +19,21 @@
 #define STATUS_MAX (64 * KIB)
 #define EXIT_DEGRADED 3
 
-enum { JSON_OFF, JSON_SHORT, JSON_PRETTY } arg_json = JSON_OFF;
+static const char *arg_verb = "status";
+static bool arg_yes;
+static enum { JSON_OFF, JSON_SHORT, JSON_PRETTY } arg_json = JSON_OFF;
 
 static void help(void) {
         puts("ccvm-scratch [OPTIONS…] [COMMAND]\n\n"
              "Shows the encrypted, throw-away disk space of this virtual machine.\n\n"
              "Commands:\n"
-             "  status            Whether there is a scratch disk, and if not, why (default)\n\n"
+             "  status            Whether there is a scratch disk, and if not, why (default)\n"
+             "  wipe              Destroy the key of the disk, and with it all data on it, now\n\n"
              "Options:\n"
              "  -h --help         Show this help\n"
              "     --version      Show the version\n"
-             "     --json=FORM    Print JSON: short (one line), pretty, or off\n\n"
+             "     --json=FORM    status: print JSON: short (one line), pretty, or off\n"
+             "     --yes          wipe: do not ask\n\n"
              "Exit status of status: 0 encrypted, or no disk asked for; 3 degraded; 1 unreadable.\n"
              "See ccvm-scratch(1) for details.");
 }
@@ -146,6 +151,35 @@ static int verb_status(void) {
         return s.state == STATE_ENCRYPTED || s.state == STATE_OFF ? EXIT_SUCCESS : EXIT_DEGRADED;
 }
 
+/* Returns 1 for a yes. */
+static int ask(void) {
+        char line[16];
+
+        if (!isatty(STDIN_FILENO)) {
+                log_error("wipe destroys all data on the scratch disk: without a terminal it takes --yes.");
+                return -EINVAL;
+        }
+        fputs("Destroy the key of the scratch disk, and with it all data on it, now? [y/N] ", stderr);
+        return fgets(line, sizeof(line), stdin) && strcspn(line, "yY") == 0;
+}
+
+static int verb_wipe(void) {
+        int r;
+
+        if (geteuid() != 0) {
+                log_error("wipe takes root: it destroys the key of the scratch disk.");
+                return EXIT_FAILURE;
+        }
+        if (!arg_yes) {
+                r = ask();
+                if (r <= 0)
+                        return r < 0 ? 2 : EXIT_FAILURE;
+        }
+        execl(PROGRAM_DIR "/ccvm-scratch-setup", "ccvm-scratch-setup", "wipe", NULL);
+        log_error_errno(errno, "Failed to start '%s'", PROGRAM_DIR "/ccvm-scratch-setup");
+        return EXIT_FAILURE;
+}
+
 static int parse_json_option(const char *value) {
         static const char *const forms[] = {
                 [JSON_OFF] = "off",
@@ -168,6 +202,7 @@ static int parse_argv(int argc, char *argv[]) {
                 { "help", no_argument, NULL, 'h' },
                 { "version", no_argument, NULL, 'V' },
                 { "json", required_argument, NULL, 'j' },
+                { "yes", no_argument, NULL, 'y' },
                 {},
         };
         int c;
@@ -184,13 +219,17 @@ static int parse_argv(int argc, char *argv[]) {
                         if (parse_json_option(optarg) < 0)
                                 return -EINVAL;
                         break;
+                case 'y':
+                        arg_yes = true;
+                        break;
                 default:
                         return -EINVAL; /* getopt has said which */
                 }
 
-        if (optind < argc && (argc - optind > 1 || !streq(argv[optind], "status"))) {
-                log_error("Unknown command '%s': the one command is \"status\"; see --help.",
-                          argv[argc - 1]);
+        if (optind < argc)
+                arg_verb = argv[optind++];
+        if (optind < argc || (!streq(arg_verb, "status") && !streq(arg_verb, "wipe"))) {
+                log_error("Unknown command '%s': takes status or wipe; see --help.", argv[argc - 1]);
                 return -EINVAL;
         }
         return 1;
@@ -203,5 +242,5 @@ int main(int argc, char *argv[]) {
         r = parse_argv(argc, argv);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        return verb_status();
+        return streq(arg_verb, "wipe") ? verb_wipe() : verb_status();
 }

@@ -26,6 +26,7 @@ static const char *const reason_table[_REASON_MAX] = {
         [REASON_MOUNT] = "mount",
         [REASON_TIMEOUT] = "timeout",
         [REASON_INTERNAL] = "internal",
+        [REASON_WIPED] = "wiped",
 };
 
 static const char *const timing_table[_TIMING_MAX] = {

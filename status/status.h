@@ -34,6 +34,7 @@ typedef enum Reason {
         REASON_MOUNT,
         REASON_TIMEOUT,
         REASON_INTERNAL,
+        REASON_WIPED, /* by ccvm-scratch wipe, in the running system */
         _REASON_MAX,
 } Reason;
 

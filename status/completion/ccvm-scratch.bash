@@ -10,10 +10,10 @@ _ccvm_scratch() {
 	if [[ $cur == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'short pretty off' -- "${cur#=}")
 	elif [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--help --version --json=' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W '--help --version --json= --yes' -- "$cur")
 		[[ ${COMPREPLY[*]} != --json= ]] || compopt -o nospace
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'status' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'status wipe' -- "$cur")
 	fi
 }
 complete -F _ccvm_scratch ccvm-scratch

@@ -261,6 +261,45 @@ def twice():
     check(first.status["uuid"] != second.status["uuid"], "both boots have the same LUKS UUID")
 
 
+WIPE_SCRIPT = WRITE_CANARY + r"""
+section before; cat /proc/mounts | grep -c ccvm-scratch
+section wipe; ccvm-scratch wipe </dev/null; echo $?; ccvm-scratch wipe --yes; echo $?
+section wiped-exit; ccvm-scratch status >/dev/null; echo $?
+section wiped-state; ccvm-scratch status | head -n 2
+section wiped-table; dmsetup table
+section wiped-canary; grep -c c4n4ry:Yt9Qe2xW /scratch/canary /dev/mapper/ccvm-scratch
+section wiped-mounts; findmnt -rno TARGET /scratch; findmnt -rno TARGET /run/ccvm-scratch/pool
+section wiped-store; ls /nix/.ro-store | head -n 1; cat /nix/store/*-tools-1.0/lib/tools.conf
+section wiped-keys; grep cryptsetup /proc/keys
+section wiped-failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
+section wiped-again; ccvm-scratch wipe --yes; echo $?
+section wiped-messages; journalctl -b -o json --no-pager MESSAGE_ID=69396b351533487fbc7bc9a5e5c0c9e4 | grep -c '"CCVM_REASON":"wiped"'
+"""
+
+
+def wipe():
+    """The key is destroyed while the VM runs: for the guest too the disk is noise, and the system runs on."""
+    image = Image(directory() / "disk", 256 * MIB)
+    report = VM("wipe", f"{DISK} ccvm.nix=overlay", image.device(), WIPE_SCRIPT).run()
+    check_encrypted(report, 256 * MIB)
+    check(int(report.line("on-mapping")) > 100000, "the canary was not there before")
+    refused = "ccvm-scratch: wipe destroys all data on the scratch disk: without a terminal it takes --yes."
+    check_equal(report.lines("wipe"), [refused, "2", "0"], "wipe without and with --yes")
+    check_equal(report.line("wiped-exit"), "3", "exit of status afterwards")
+    check_equal([line.split()[1] for line in report.lines("wiped-state")], ["none", "wiped"], "state and reason")
+    for line in report.lines("wiped-table"):
+        check("crypt" not in line and "aes" not in line, f"the crypt target is still there: {line}")
+    for line in report.lines("wiped-canary"):
+        check(not line[-1].isdigit() or line.endswith(":0"), f"the canary can still be read: {line}")
+    check_equal(report.lines("wiped-mounts"), [], "mounts of the pool afterwards")
+    check_equal(len(report.lines("wiped-store")), 2, "the lower layer of the store can still be read")
+    check_equal(report.lines("wiped-keys"), [], "keys in the keyrings")
+    check_equal(report.lines("wiped-failed"), [], "failed units afterwards")
+    check_equal(report.lines("wiped-again")[-1], "1", "a second wipe")
+    check_equal(report.line("wiped-messages"), "1", "journal entries of the wipe")
+    check_equal(count(image.path, CANARY[:15]), 0, "canaries in the image")
+
+
 def wrapper():
     """ccvm-scratch-run from end to end; the image has no name, and no plaintext in it."""
     where = directory()
