@@ -38,7 +38,8 @@ static int parse_bool_option(Config *c, const Option *o, const char *value) {
 /* One of the words of o->accepts, which is also where the result points: into a constant. */
 static int parse_word(Config *c, const Option *o, const char *value) {
         static const char *const words[] = {
-                "no", "upper", "overlay", "ext4", "xfs", "btrfs", "disk", "ram", "tmpfs", "none", "fail",
+                "no",   "upper", "overlay", "ext4", "xfs",  "btrfs",
+                "disk", "ram",   "tmpfs",   "none", "fail", "hmac-sha256",
         };
         size_t l = strlen(value);
 
@@ -181,7 +182,7 @@ static const Option options[] = {
         OPTION("NixStore", "nix", parse_word, nix_store, "no", "no, upper, overlay"),
         OPTION("FileSystem", "fstype", parse_word, file_system, "ext4", "ext4, xfs, btrfs"),
         OPTION("Header", "header", parse_word, header, "disk", "disk, ram"),
-        OPTION("Integrity", "integrity", parse_word, integrity, "no", "no"),
+        OPTION("Integrity", "integrity", parse_word, integrity, "no", "no, hmac-sha256"),
         OPTION("Discard", "discard", parse_bool_option, discard, "yes", "yes, no"),
         OPTION("DeviceTimeoutSec", "device_timeout", parse_timeout, device_timeout_sec, "10",
                "seconds, 1 to 3600"),
@@ -190,13 +191,18 @@ static const Option options[] = {
                "1% to 100%, or bytes with K, M, G or T, at least 1M"),
 };
 
-/* As much of a bad value as a warning quotes; what is used instead stands behind it. */
+/* As much of a value as a warning quotes; a line that is too long loses its end, which says what happens. */
 #define QUOTE_MAX 80
+
+static const char *quote_end(const char *value) {
+        return strlen(value) > QUOTE_MAX ? "..." : "";
+}
 
 /* The texts in force, an option each, owned; for the warnings, which name what is used instead. */
 typedef struct Loader {
         Config *config;
         char *texts[ELEMENTSOF(options)];
+        bool given[ELEMENTSOF(options)]; /* by the user */
 } Loader;
 
 static void loader_done(Loader *l) {
@@ -212,9 +218,9 @@ static int loader_set(Loader *l, size_t i, const char *value, const char *where)
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
-                log_warning("%s: bad value '%.*s%s' for %s=, which takes %s; using '%s'.", where, QUOTE_MAX,
-                            value, strlen(value) > QUOTE_MAX ? "..." : "", options[i].key,
-                            options[i].accepts, l->texts[i]);
+                log_warning("%s: bad value '%.*s%s' for %s=, which takes %s; using '%.*s%s'.", where,
+                            QUOTE_MAX, value, quote_end(value), options[i].key, options[i].accepts,
+                            QUOTE_MAX, l->texts[i], quote_end(l->texts[i]));
                 return 0;
         }
 
@@ -222,6 +228,7 @@ static int loader_set(Loader *l, size_t i, const char *value, const char *where)
         if (!text)
                 return -ENOMEM;
         free(l->texts[i]);
+        l->given[i] = l->texts[i] != NULL; /* the first is the default */
         l->texts[i] = text;
         return 0;
 }
@@ -313,6 +320,30 @@ static int load_files(Loader *l, const char *root) {
         return load_keys(l, file, root);
 }
 
+static bool is_given(const Loader *l, const char *key) {
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (streq(options[i].key, key))
+                        return l->given[i];
+        return false;
+}
+
+/* dm-integrity's superblock is on the disk, which with it is not noise from its first byte; and ext4 reads
+ * from inode tables that were never written, which have no valid tag. */
+static void adjust_to_integrity(Loader *l) {
+        Config *c = l->config;
+
+        if (streq(c->header, "ram")) {
+                log_warning("Header=ram does not go with Integrity=%s; using Header=disk.", c->integrity);
+                c->header = "disk";
+        }
+        if (streq(c->file_system, "ext4")) {
+                if (is_given(l, "FileSystem"))
+                        log_warning("FileSystem=ext4 does not go with Integrity=%s; using FileSystem=xfs.",
+                                    c->integrity);
+                c->file_system = "xfs";
+        }
+}
+
 int config_load(Config *c, const char *root, const char *credential, const char *cmdline) {
         _cleanup_(loader_done) Loader l = { .config = c };
         int r;
@@ -331,7 +362,10 @@ int config_load(Config *c, const char *root, const char *credential, const char 
                 if (r < 0)
                         return r;
         }
-        return cmdline_parse(cmdline, on_cmdline_word, &l);
+        r = cmdline_parse(cmdline, on_cmdline_word, &l);
+        if (r >= 0 && !streq(c->integrity, "no"))
+                adjust_to_integrity(&l);
+        return r;
 }
 
 void config_done(Config *c) {

@@ -126,8 +126,10 @@ static int write_luks(const Writer *w, const char *device) {
                 "        --serial=%s \\\n"
                 "        --file-system=%s \\\n"
                 "        --header=%s \\\n"
+                "        --integrity=%s \\\n"
                 "        --discard=%s",
-                device, device, c->serial, c->file_system, c->header, c->discard ? "yes" : "no");
+                device, device, c->serial, c->file_system, c->header, c->integrity,
+                c->discard ? "yes" : "no");
         r = print_directories(c, f);
         return unit_close(f, name) < 0 ? -EIO : r;
 }

@@ -27,6 +27,7 @@ static const char *const reasons[] = {
         "mount",
         "timeout",
         "internal",
+        "wiped",
 };
 
 /* A piece of the line: without quotes, escapes as they stand (no word of the lists has one). */

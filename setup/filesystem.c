@@ -18,15 +18,16 @@ struct FileSystem {
 
 /* Always forced: random plaintext looks like some file system once in a few thousand boots.
  *
- * ext4: no journal and no reserved blocks; the inode tables are left as they are (lazy) and stay so
- * (noinit_itable), where zeroing them would write for a minute after the boot and grow the sparse image. A
- * disk that was just attached has nothing to discard. Flushes (barrier) order writes for a crash, which this
- * data does not outlive. */
+ * ext4: no journal, no reserved blocks, no copies of the superblock; the inode tables are left as they are
+ * (lazy) and stay so (noinit_itable), where zeroing them would write for a minute after the boot and grow
+ * the sparse image. A disk that was just attached has nothing to discard. Flushes (barrier) order writes for
+ * a crash, which this data does not outlive. */
 static const FileSystem file_systems[] = {
         {
                 .name = "ext4",
                 .mkfs = ARGV("mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-O",
-                             "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard"),
+                             "^has_journal,^resize_inode,sparse_super2", "-E",
+                             "num_backup_sb=0,lazy_itable_init=1,nodiscard"),
                 .options = "noinit_itable,barrier=0,noauto_da_alloc",
         },
         {

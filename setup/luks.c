@@ -2,9 +2,10 @@
 
 #include "luks.h"
 
-#include <inttypes.h>
+#include <fcntl.h>
 #include <libcryptsetup.h>
 #include <linux/keyctl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -14,10 +15,16 @@
 #include "parse.h"
 #include "table.h"
 
-#define VOLUME_KEY_SIZE (512 / 8) /* bytes: two AES-256 keys, for XTS */
-#define SECTOR_SIZE 4096          /* bytes */
+#define XTS_KEY_SIZE (512 / 8)  /* bytes: two AES-256 keys */
+#define HMAC_KEY_SIZE (256 / 8) /* bytes, behind them in the volume key */
+#define HMAC_TAG_SIZE (256 / 8) /* bytes */
+#define SECTOR_SIZE 4096        /* bytes; see sector_size() */
 #define CIPHER "aes"
 #define CIPHER_MODE "xts-plain64"
+#define CIPHER_AUTHENTICATED "capi:authenc(hmac(sha256),xts(aes))-plain64" /* as the kernel names it */
+#define INTEGRITY_MAPPING LUKS_MAPPING "_dif"                              /* libcryptsetup's name */
+
+#define RANDOM_TIMEOUT 8 /* seconds; well within TimeoutStartSec= of the unit */
 
 /* The smallest that LUKS2 has. There is no keyslot, so the area for them is as small as it can be. */
 #define METADATA_SIZE (UINT64_C(16) * 1024)
@@ -46,13 +53,28 @@ void luks_keep(Luks *l) {
         luks_free(l);
 }
 
-int luks_remove_leftover(void) {
+static int remove_mapping(const char *name) {
         int r;
 
-        if (crypt_status(NULL, LUKS_MAPPING) == CRYPT_INACTIVE)
+        if (crypt_status(NULL, name) == CRYPT_INACTIVE)
                 return 0;
-        r = crypt_deactivate_by_name(NULL, LUKS_MAPPING, CRYPT_DEACTIVATE_FORCE);
+        r = crypt_deactivate_by_name(NULL, name, CRYPT_DEACTIVATE_FORCE);
         return r == -ENODEV ? 0 : r;
+}
+
+int luks_remove_leftover(void) {
+        char *name;
+        int r;
+
+        r = remove_mapping(LUKS_MAPPING);
+        if (r >= 0)
+                r = remove_mapping(INTEGRITY_MAPPING);
+        /* libcryptsetup has one with a random name while it formats. Nobody else formats in an initrd. */
+        while (r >= 0 && (r = table_find_mapping("temporary-cryptsetup-", &name)) > 0) {
+                r = remove_mapping(name);
+                free(name);
+        }
+        return r;
 }
 
 /* libcryptsetup tells the cause of an error only in its log; the last such line becomes the detail. */
@@ -71,25 +93,30 @@ static int fail_with_log(Status *s, Reason reason, int error, const char *what) 
 typedef void SafeMemory;
 DEFINE_TRIVIAL_CLEANUP_FUNC(SafeMemory *, crypt_safe_free)
 
+static void on_alarm(int signal) {
+}
+
 /* A new volume key in locked memory, which crypt_safe_free() wipes. From the kernel's pool once that is
- * seeded and never before, which /dev/urandom would not tell; in a VM it is by the time an initrd runs, so
- * the wait only bounds the odd one out. */
-static int make_volume_key(SafeMemory **ret) {
-        _cleanup_(crypt_safe_freep) SafeMemory *key = crypt_safe_alloc(VOLUME_KEY_SIZE);
-        uint64_t deadline = now_usec() + 5 * USEC_PER_SEC;
+ * seeded and never before, which /dev/urandom would not tell. The call has to block: where the CPU has no
+ * RDRAND and the VM no virtio-rng, the kernel makes entropy out of its own jitter, but only while somebody
+ * waits for it. That takes about a second; the alarm bounds the odd machine where it never ends. */
+static int make_volume_key(size_t size, SafeMemory **ret) {
+        const struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
+        _cleanup_(crypt_safe_freep) SafeMemory *key = crypt_safe_alloc(size);
+        ssize_t n;
+        int e;
 
         if (!key)
                 return -ENOMEM;
-        for (;;) {
-                ssize_t n = getrandom(key, VOLUME_KEY_SIZE, GRND_NONBLOCK);
-                if (n == VOLUME_KEY_SIZE)
-                        break;
-                if (n < 0 && errno != EAGAIN && errno != EINTR)
-                        return -errno;
-                if (now_usec() > deadline)
-                        return -ETIMEDOUT;
-                (void) usleep(20 * 1000);
-        }
+        if (sigaction(SIGALRM, &action, NULL) < 0)
+                return -errno;
+        (void) alarm(RANDOM_TIMEOUT);
+        n = getrandom(key, size, 0);
+        e = errno;
+        (void) alarm(0);
+        if (n != (ssize_t) size)
+                return n < 0 && e != EINTR ? -e : -ETIMEDOUT;
+
         *ret = TAKE_PTR(key);
         return 0;
 }
@@ -113,7 +140,21 @@ static int init_context(Luks *l, const Device *d, bool header_in_ram) {
         return crypt_init_data_device(&l->cd, path, d->node);
 }
 
-static int format(Luks *l, const Device *d, const SafeMemory *key, bool header_in_ram) {
+static size_t volume_key_size(const LuksOptions *o) {
+        return XTS_KEY_SIZE + (o->integrity ? HMAC_KEY_SIZE : 0);
+}
+
+/* The kernel maps no part of a sector, so that a disk that is not a multiple of the preferred size gets the
+ * largest that divides it. Slower, and better than none. dm-integrity leaves a rest over by itself. */
+static uint32_t sector_size(const Device *d, const LuksOptions *o) {
+        uint32_t size = SECTOR_SIZE;
+
+        while (!o->integrity && d->size % size != 0)
+                size /= 2;
+        return size;
+}
+
+static int format(Luks *l, const Device *d, const SafeMemory *key, const LuksOptions *o) {
         /* For the digest by which LUKS2 knows the volume key again. Stretching protects weak secrets, and
          * this one has 512 random bits; 1000 is the least that the format allows. */
         const struct crypt_pbkdf_type pbkdf = {
@@ -122,20 +163,26 @@ static int format(Luks *l, const Device *d, const SafeMemory *key, bool header_i
                 .iterations = 1000,
                 .flags = CRYPT_PBKDF_NO_BENCHMARK,
         };
+        /* The journal is never used (see activate()), but it is written once, so it is small. */
+        const struct crypt_params_integrity integrity = {
+                .journal_size = 64 * KIB,
+        };
         struct crypt_params_luks2 params = {
                 .pbkdf = &pbkdf,
-                .data_device = header_in_ram ? d->node : NULL,
-                .sector_size = SECTOR_SIZE,
+                .integrity = o->integrity ? "hmac(sha256)" : NULL,
+                .integrity_params = o->integrity ? &integrity : NULL,
+                .data_device = o->header_in_ram ? d->node : NULL,
+                .sector_size = sector_size(d, o),
                 .label = "ccvm-scratch",
         };
         int r;
 
         r = crypt_set_metadata_size(l->cd, METADATA_SIZE, KEYSLOTS_SIZE);
         if (r >= 0)
-                r = crypt_set_data_offset(l->cd, header_in_ram ? 0 : DATA_OFFSET / 512);
+                r = crypt_set_data_offset(l->cd, o->header_in_ram ? 0 : DATA_OFFSET / 512);
         if (r >= 0)
                 r = crypt_format(l->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
-                                 key, VOLUME_KEY_SIZE, &params);
+                                 key, volume_key_size(o), &params);
         return r;
 }
 
@@ -147,11 +194,18 @@ static void forget_uploaded_key(void) {
         (void) syscall(SYS_keyctl, KEYCTL_CLEAR, KEY_SPEC_THREAD_KEYRING);
 }
 
-static int activate(Luks *l, const SafeMemory *key, bool discard) {
+/* Private: udev makes the node, and nobody looks for a file system or a partition table in what is noise
+ * yet. Without dm-integrity's journal: it keeps data and tags together over a crash, and costs each write
+ * twice. */
+static int activate(Luks *l, const SafeMemory *key, const LuksOptions *o) {
+        uint32_t flags = CRYPT_ACTIVATE_PRIVATE;
         int r;
 
-        r = crypt_activate_by_volume_key(l->cd, LUKS_MAPPING, key, VOLUME_KEY_SIZE,
-                                         discard ? CRYPT_ACTIVATE_ALLOW_DISCARDS : 0);
+        if (o->integrity)
+                flags |= CRYPT_ACTIVATE_NO_JOURNAL;
+        else if (o->discard)
+                flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
+        r = crypt_activate_by_volume_key(l->cd, LUKS_MAPPING, key, volume_key_size(o), flags);
         if (r >= 0)
                 l->active = true;
         forget_uploaded_key();
@@ -167,17 +221,40 @@ static uint64_t count_keyslots(struct crypt_device *cd) {
         return n;
 }
 
-/* Compares the kernel's table with what was asked for, and puts what it says into s. */
-static int verify(Luks *l, const Device *d, const LuksOptions *o, Status *s) {
+/* The table of dm-integrity between the mapping and the disk, and what of the wanted table follows from it.
+ * How many sectors it leaves it reads from its superblock on the disk: the host can make them fewer. */
+static int verify_integrity(const CryptTable *t, CryptTable *wanted, Status *s) {
+        IntegrityTable below;
+        int r;
+
+        r = table_read_integrity(INTEGRITY_MAPPING, &below);
+        if (r < 0)
+                return status_fail(s, REASON_VERIFY, r, "There is no integrity target of the expected form");
+        if (below.device != wanted->device || below.offset != wanted->offset ||
+            below.tag_size != HMAC_TAG_SIZE)
+                return status_fail(s, REASON_VERIFY, 0,
+                                   "The integrity target is not the one that was asked for");
+        if (t->length > wanted->length || t->length % (SECTOR_SIZE / 512) != 0)
+                return status_fail(s, REASON_VERIFY, 0, "The mapping is larger than the disk");
+
+        wanted->device = below.number;
+        wanted->offset = 0;
+        wanted->length = t->length;
+        return 0;
+}
+
+/* Compares the kernel's table with what was asked for, and hands it on. */
+static int verify(const Device *d, const LuksOptions *o, Status *s, CryptTable *ret) {
         uint64_t offset = o->header_in_ram ? 0 : DATA_OFFSET;
-        const CryptTable wanted = {
+        CryptTable wanted = {
                 .length = (d->size - offset) / 512,
                 .cipher = CIPHER "-" CIPHER_MODE,
-                .key_size = VOLUME_KEY_SIZE * 8,
+                .key_size = volume_key_size(o) * 8,
                 .device = d->number,
                 .offset = offset / 512,
-                .sector_size = SECTOR_SIZE,
-                .allow_discards = o->discard,
+                .sector_size = sector_size(d, o),
+                .tag_size = o->integrity ? HMAC_TAG_SIZE : 0,
+                .allow_discards = o->discard && !o->integrity,
         };
         const char *difference;
         CryptTable t;
@@ -187,49 +264,79 @@ static int verify(Luks *l, const Device *d, const LuksOptions *o, Status *s) {
         if (r < 0)
                 return status_fail(s, REASON_VERIFY, r,
                                    "The mapping is not one crypt target of the expected form");
+        if (o->integrity) {
+                strcpy(wanted.cipher, CIPHER_AUTHENTICATED);
+                r = verify_integrity(&t, &wanted, s);
+                if (r < 0)
+                        return r;
+        }
         difference = table_difference(&t, &wanted);
         if (difference)
                 return status_fail(s, REASON_VERIFY, 0, "The mapping has another %s than was asked for",
                                    difference);
+        *ret = t;
+        return 0;
+}
 
+/* Puts what the kernel and the context say into s. */
+static int note(Luks *l, const CryptTable *t, const LuksOptions *o, Status *s) {
         s->mapper = strdup(LUKS_NODE);
         s->uuid = strdup(crypt_get_uuid(l->cd) ?: "");
-        s->cipher = strdup(t.cipher);
+        s->cipher = strdup(t->cipher);
         s->header = strdup(o->header_in_ram ? "ram" : "disk");
-        s->integrity = strdup("no");
+        s->integrity = strdup(o->integrity ? "hmac-sha256" : "no");
         if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
-        s->key_size = t.key_size;
-        s->sector_size = t.sector_size;
-        s->size_bytes = t.length * 512;
+        s->key_size = t->key_size;
+        s->sector_size = t->sector_size;
+        s->size_bytes = t->length * 512;
         s->keyslots = count_keyslots(l->cd);
         return s->keyslots == 0 ? 0 : status_fail(s, REASON_VERIFY, 0, "The header has a keyslot");
+}
+
+/* A sector that was never written has no valid tag, and reading it is an error. The file systems write
+ * before they read, but mkfs looks at both ends first, for what it is going to replace. */
+static int write_ends(uint64_t size) {
+        static const char zeros[64 * KIB];
+        _cleanup_close_ int fd = open(LUKS_NODE, O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        if (pwrite(fd, zeros, sizeof(zeros), 0) != sizeof(zeros) ||
+            pwrite(fd, zeros, sizeof(zeros), size - sizeof(zeros)) != sizeof(zeros) || fsync(fd) < 0)
+                return -(errno ?: EIO);
+        return 0;
 }
 
 int luks_open(const Device *d, const LuksOptions *o, Status *s, Luks **ret) {
         _cleanup_(crypt_safe_freep) SafeMemory *key = NULL;
         _cleanup_(luks_closep) Luks *l = calloc(1, sizeof(Luks));
         Stopwatch watch = stopwatch_start();
+        CryptTable t;
         int r;
 
         if (!l)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to start");
         l->header_fd = -EBADF;
 
-        r = make_volume_key(&key);
+        r = make_volume_key(volume_key_size(o), &key);
         if (r < 0)
                 return status_fail(s, REASON_RNG, r, "Failed to get a volume key from the kernel");
         r = init_context(l, d, o->header_in_ram);
         if (r >= 0)
-                r = format(l, d, key, o->header_in_ram);
+                r = format(l, d, key, o);
         s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
         if (r < 0)
                 return fail_with_log(s, REASON_FORMAT, r, "Failed to format the disk");
 
-        r = activate(l, key, o->discard);
+        r = activate(l, key, o);
         if (r < 0)
                 return fail_with_log(s, REASON_ACTIVATE, r, "Failed to activate the mapping");
-        r = verify(l, d, o, s);
+        r = verify(d, o, s, &t);
+        if (r >= 0)
+                r = note(l, &t, o, s);
+        if (r >= 0 && o->integrity && (r = write_ends(s->size_bytes)) < 0)
+                r = status_fail(s, REASON_ACTIVATE, r, "Failed to write to the new mapping");
         s->timings_usec[TIMING_ACTIVATE] = stopwatch_lap(&watch);
         if (r < 0)
                 return r;

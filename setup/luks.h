@@ -18,6 +18,7 @@ typedef struct Luks Luks;
 
 typedef struct LuksOptions {
         bool header_in_ram; /* the image is noise from its first byte */
+        bool integrity;     /* HMAC-SHA-256 of each sector; not with header_in_ram, and without discard */
         bool discard;       /* pass TRIM down to the disk */
 } LuksOptions;
 

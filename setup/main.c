@@ -56,6 +56,7 @@ static void help(void) {
              "     --serial=SERIAL        Of the disk (ccvm-scratch)\n"
              "     --file-system=TYPE     ext4, xfs or btrfs (ext4)\n"
              "     --header=WHERE         LUKS2 header on the disk or in ram (disk)\n"
+             "     --integrity=KIND       no or hmac-sha256 (no)\n"
              "     --discard=BOOL         Pass TRIM down to the disk (yes)\n\n"
              "fallback: what to do without it.\n"
              "     --mode=MODE            tmpfs, none or fail (tmpfs)\n"
@@ -74,6 +75,11 @@ static int parse_header(const char *value) {
         return arg_luks.header_in_ram || streq(value, "disk") ? 0 : -EINVAL;
 }
 
+static int parse_integrity(const char *value) {
+        arg_luks.integrity = streq(value, "hmac-sha256");
+        return arg_luks.integrity || streq(value, "no") ? 0 : -EINVAL;
+}
+
 static int parse_mount(const char *value) {
         int r;
 
@@ -90,6 +96,7 @@ enum {
         ARG_SERIAL,
         ARG_FILE_SYSTEM,
         ARG_HEADER,
+        ARG_INTEGRITY,
         ARG_DISCARD,
         ARG_MOUNT,
         ARG_NIX_STORE,
@@ -104,6 +111,7 @@ static const struct option long_options[] = {
         { "serial", required_argument, NULL, ARG_SERIAL },
         { "file-system", required_argument, NULL, ARG_FILE_SYSTEM },
         { "header", required_argument, NULL, ARG_HEADER },
+        { "integrity", required_argument, NULL, ARG_INTEGRITY },
         { "discard", required_argument, NULL, ARG_DISCARD },
         { "mount", required_argument, NULL, ARG_MOUNT },
         { "nix-store", no_argument, NULL, ARG_NIX_STORE },
@@ -125,6 +133,8 @@ static int parse_option(int option, const char *value) {
                 return arg_file_system ? 0 : -EINVAL;
         case ARG_HEADER:
                 return parse_header(value);
+        case ARG_INTEGRITY:
+                return parse_integrity(value);
         case ARG_DISCARD:
                 r = parse_boolean(value);
                 arg_luks.discard = r > 0;
@@ -190,7 +200,8 @@ static int set_up(Status *s) {
         r = filesystem_make(arg_file_system, LUKS_NODE, s);
         s->timings_usec[TIMING_MKFS] = stopwatch_lap(&watch);
         if (r >= 0)
-                r = pool_mount_disk(arg_file_system, LUKS_NODE, arg_luks.discard, &arg_layout, s);
+                r = pool_mount_disk(arg_file_system, LUKS_NODE, arg_luks.discard && !arg_luks.integrity,
+                                    &arg_layout, s);
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
                 return r;

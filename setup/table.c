@@ -61,7 +61,7 @@ static int parse_device(char *word, dev_t *ret) {
         return 0;
 }
 
-static int parse_option(const char *word, CryptTable *t) {
+static int parse_option(char *word, CryptTable *t) {
         const char *value = startswith(word, "sector_size:");
         uint64_t size;
 
@@ -69,6 +69,18 @@ static int parse_option(const char *word, CryptTable *t) {
                 if (parse_unsigned(value, 4096, &size) < 0)
                         return -EINVAL;
                 t->sector_size = size;
+                return 0;
+        }
+        value = startswith(word, "integrity:");
+        if (value) {
+                /* "integrity:32:aead"; a tag without authentication would be of another type. */
+                char *number = (char *) value, *end = strchr(number, ':');
+                if (!end || !streq(end, ":aead"))
+                        return -EINVAL;
+                *end = 0;
+                if (parse_unsigned(number, 4096, &size) < 0)
+                        return -EINVAL;
+                t->tag_size = size;
                 return 0;
         }
         if (streq(word, "allow_discards")) {
@@ -81,7 +93,7 @@ static int parse_option(const char *word, CryptTable *t) {
 int table_parse(const char *params, CryptTable *ret) {
         _cleanup_free_ char *copy = strdup(params);
         CryptTable t = { .sector_size = 512 };
-        uint64_t options;
+        uint64_t options = 0;
         char *p = copy, *word;
 
         if (!copy)
@@ -102,13 +114,15 @@ int table_parse(const char *params, CryptTable *ret) {
         if (!word || parse_device(word, &t.device) < 0 || next_number(&p, INT64_MAX, &t.offset) < 0)
                 return -EINVAL;
 
-        if (p && next_number(&p, 64, &options) >= 0)
-                for (; options > 0; options--) {
-                        word = next_word(&p);
-                        if (!word || parse_option(word, &t) < 0)
-                                return -EINVAL;
-                }
-        if (p && next_word(&p))
+        word = next_word(&p);
+        if (word && parse_unsigned(word, 64, &options) < 0)
+                return -EINVAL;
+        for (; options > 0; options--) {
+                word = next_word(&p);
+                if (!word || parse_option(word, &t) < 0)
+                        return -EINVAL;
+        }
+        if (next_word(&p))
                 return -EINVAL;
         *ret = t;
         return 0;
@@ -116,13 +130,17 @@ int table_parse(const char *params, CryptTable *ret) {
 
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct dm_task *, dm_task_destroy)
 
-int table_read(const char *name, CryptTable *ret) {
-        _cleanup_(dm_task_destroyp) struct dm_task *task = dm_task_create(DM_DEVICE_TABLE);
-        uint64_t start, length;
-        char *type, *params;
+/* What a mapping with a single target has; params belongs to the task. */
+typedef struct Target {
+        dev_t number;
+        uint64_t start, length; /* sectors */
+        const char *params;
+} Target;
+
+static int read_target(struct dm_task *task, const char *name, const char *type, Target *ret) {
         struct dm_info info;
-        CryptTable t;
-        int r;
+        char *actual, *params;
+        Target t;
 
         /* Secure: libdevmapper wipes its buffers, which may hold the key. */
         if (!task || !dm_task_set_name(task, name) || !dm_task_secure_data(task) || !dm_task_run(task) ||
@@ -130,28 +148,103 @@ int table_read(const char *name, CryptTable *ret) {
                 return -EIO;
         if (!info.exists)
                 return -ENODEV;
-        if (dm_get_next_target(task, NULL, &start, &length, &type, &params) || !type ||
-            !streq(type, "crypt"))
+        if (dm_get_next_target(task, NULL, &t.start, &t.length, &actual, &params) || !actual ||
+            !streq(actual, type))
                 return -EINVAL;
-
-        r = table_parse(params, &t);
-        if (r < 0)
-                return r;
-        t.start = start;
-        t.length = length;
+        t.number = makedev(info.major, info.minor);
+        t.params = params;
         *ret = t;
         return 0;
 }
 
+int table_read(const char *name, CryptTable *ret) {
+        _cleanup_(dm_task_destroyp) struct dm_task *task = dm_task_create(DM_DEVICE_TABLE);
+        Target target;
+        CryptTable t;
+        int r;
+
+        r = read_target(task, name, "crypt", &target);
+        if (r >= 0)
+                r = table_parse(target.params, &t);
+        if (r < 0)
+                return r;
+        t.start = target.start;
+        t.length = target.length;
+        *ret = t;
+        return 0;
+}
+
+int table_parse_integrity(const char *params, IntegrityTable *ret) {
+        _cleanup_free_ char *copy = strdup(params);
+        IntegrityTable t = {};
+        uint64_t tag_size;
+        char *p = copy;
+
+        if (!copy)
+                return -ENOMEM;
+        /* What follows, the mode and its options, is about journal and layout. */
+        char *device = next_word(&p);
+        if (!device || parse_device(device, &t.device) < 0 || next_number(&p, INT64_MAX, &t.offset) < 0 ||
+            next_number(&p, 4096, &tag_size) < 0 || !p)
+                return -EINVAL;
+        t.tag_size = tag_size;
+        *ret = t;
+        return 0;
+}
+
+int table_read_integrity(const char *name, IntegrityTable *ret) {
+        _cleanup_(dm_task_destroyp) struct dm_task *task = dm_task_create(DM_DEVICE_TABLE);
+        IntegrityTable t;
+        Target target;
+        int r;
+
+        r = read_target(task, name, "integrity", &target);
+        if (r >= 0)
+                r = table_parse_integrity(target.params, &t);
+        if (r < 0)
+                return r;
+        t.number = target.number;
+        *ret = t;
+        return 0;
+}
+
+int table_find_mapping(const char *prefix, char **ret) {
+        _cleanup_(dm_task_destroyp) struct dm_task *task = dm_task_create(DM_DEVICE_LIST);
+        struct dm_names *names;
+
+        if (!task || !dm_task_run(task) || !(names = dm_task_get_names(task)))
+                return -EIO;
+        /* An empty list is one entry without a device; next is the distance to the next one in bytes. */
+        for (; names->dev; names = (struct dm_names *) ((char *) names + names->next)) {
+                if (startswith(names->name, prefix)) {
+                        *ret = strdup(names->name);
+                        return *ret ? 1 : -ENOMEM;
+                }
+                if (names->next == 0)
+                        break;
+        }
+        return 0;
+}
+
 const char *table_difference(const CryptTable *a, const CryptTable *b) {
-        return a->start != b->start                     ? "start"
-               : a->length != b->length                 ? "length"
-               : !streq(a->cipher, b->cipher)           ? "cipher"
-               : a->key_size != b->key_size             ? "key size"
-               : a->iv_offset != b->iv_offset           ? "IV offset"
-               : a->device != b->device                 ? "device"
-               : a->offset != b->offset                 ? "data offset"
-               : a->sector_size != b->sector_size       ? "sector size"
-               : a->allow_discards != b->allow_discards ? "discards"
-                                                        : NULL;
+        const struct {
+                bool differs;
+                const char *name;
+        } properties[] = {
+                { a->start != b->start, "start" },
+                { a->length != b->length, "length" },
+                { !streq(a->cipher, b->cipher), "cipher" },
+                { a->key_size != b->key_size, "key size" },
+                { a->iv_offset != b->iv_offset, "IV offset" },
+                { a->device != b->device, "device" },
+                { a->offset != b->offset, "data offset" },
+                { a->sector_size != b->sector_size, "sector size" },
+                { a->tag_size != b->tag_size, "tag size" },
+                { a->allow_discards != b->allow_discards, "discards" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(properties); i++)
+                if (properties[i].differs)
+                        return properties[i].name;
+        return NULL;
 }

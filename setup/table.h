@@ -19,8 +19,17 @@ typedef struct CryptTable {
         dev_t device;         /* the disk below */
         uint64_t offset;      /* sectors into the disk */
         uint32_t sector_size; /* bytes, of the encryption */
+        uint32_t tag_size;    /* bytes of authentication tag a sector; 0 without */
         bool allow_discards;
 } CryptTable;
+
+/* One integrity target (dm-integrity.rst), which keeps those tags. Sectors are of 512 bytes. */
+typedef struct IntegrityTable {
+        dev_t number;      /* of the mapping itself */
+        dev_t device;      /* the disk below */
+        uint64_t offset;   /* sectors into the disk */
+        uint32_t tag_size; /* bytes a sector */
+} IntegrityTable;
 
 /* Parses the parameters of a crypt target; start and length stay 0. -EINVAL if it is no such text, or has an
  * option that this project never asks for. */
@@ -29,6 +38,14 @@ int table_parse(const char *params, CryptTable *ret);
 /* Reads the live table of the mapping name. -EINVAL if it is anything but one crypt target that
  * table_parse() takes; -ENODEV if there is no such mapping; -EIO if the kernel does not answer. */
 int table_read(const char *name, CryptTable *ret);
+
+/* The same for an integrity target; number stays 0 in the parsed one. */
+int table_parse_integrity(const char *params, IntegrityTable *ret);
+int table_read_integrity(const char *name, IntegrityTable *ret);
+
+/* The name of a mapping that begins with prefix, for the caller to free. Returns 1, 0 if there is none,
+ * -ENOMEM, -EIO. */
+int table_find_mapping(const char *prefix, char **ret);
 
 /* The name of the first property in which two tables differ, a constant; NULL if they are the same. */
 const char *table_difference(const CryptTable *a, const CryptTable *b);

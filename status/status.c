@@ -101,11 +101,19 @@ int status_format(const Status *s, char **ret) {
         return r < 0 ? r : 0;
 }
 
-/* The string under key, borrowed from v, or NULL. */
-static const char *get_string(sd_json_variant *v, const char *key) {
-        sd_json_variant *field = sd_json_variant_by_key(v, key);
+/* The string in v, borrowed from it, or NULL. One with control characters is none of ours: it might move a
+ * cursor, and sd-json writes DEL in a form that it does not read. */
+static const char *to_string(sd_json_variant *v) {
+        const char *s = v && sd_json_variant_is_string(v) ? sd_json_variant_string(v) : NULL;
 
-        return field && sd_json_variant_is_string(field) ? sd_json_variant_string(field) : NULL;
+        for (const char *p = s; p && *p; p++)
+                if ((unsigned char) *p < ' ' || *p == 0x7f)
+                        return NULL;
+        return s;
+}
+
+static const char *get_string(sd_json_variant *v, const char *key) {
+        return to_string(sd_json_variant_by_key(v, key));
 }
 
 static uint64_t get_unsigned(sd_json_variant *v, const char *key) {
@@ -136,6 +144,22 @@ static int parse_outcome(sd_json_variant *v, Status *s) {
         return 0;
 }
 
+static int parse_mounts(sd_json_variant *mounts, Status *s) {
+        size_t n = mounts && sd_json_variant_is_array(mounts) ? sd_json_variant_elements(mounts) : 0, k = 0;
+
+        if (n == 0)
+                return 0;
+        s->mounts = calloc(n + 1, sizeof(char *));
+        if (!s->mounts)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const char *path = to_string(sd_json_variant_by_index(mounts, i));
+                if (path && !(s->mounts[k++] = strdup(path)))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int status_parse(const char *text, Status *ret) {
         _cleanup_json_ sd_json_variant *v = NULL;
         int r;
@@ -163,13 +187,7 @@ int status_parse(const char *text, Status *ret) {
         for (Timing t = 0; timings && t < _TIMING_MAX; t++)
                 ret->timings_usec[t] = get_unsigned(timings, timing_table[t]);
 
-        sd_json_variant *mounts = sd_json_variant_by_key(v, "mounts");
-        if (mounts && sd_json_variant_is_array(mounts)) {
-                r = sd_json_variant_strv(mounts, &ret->mounts);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
+        return parse_mounts(sd_json_variant_by_key(v, "mounts"), ret);
 }
 
 void status_done(Status *s) {
@@ -195,5 +213,10 @@ int status_fail(Status *s, Reason reason, int error, const char *format, ...) {
                 s->detail = TAKE_PTR(text);
         else if (n >= 0 && asprintf(&s->detail, "%s: %s", text, strerror(abs(error))) < 0)
                 s->detail = NULL;
+
+        /* Other programs' words may be in it: it stays one line, which every reader of the status takes. */
+        for (char *p = s->detail; p && *p; p++)
+                if (*p < ' ' || *p > '~')
+                        *p = '?';
         return error == 0 ? -EIO : -abs(error);
 }

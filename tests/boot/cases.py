@@ -217,6 +217,119 @@ def btrfs():
     check_equal(report.mount("/scratch")["fstype"], "btrfs", "file system of /scratch")
 
 
+COPY_SCRIPT = r"""
+section copies
+# Several at once, and from a cold cache: what was never written must not be read.
+for i in 1 2 3 4; do (mkdir /scratch/copy$i && cp -r /usr/lib/udev /usr/lib/systemd/system /scratch/copy$i) & done; wait
+sync; echo 3 >/proc/sys/vm/drop_caches
+for i in 1 2 3 4; do diff -r /usr/lib/udev /scratch/copy$i/udev && diff -r --no-dereference /usr/lib/systemd/system /scratch/copy$i/system && echo same; done
+section errors; journalctl -b -k -p err -o cat --no-pager | grep -iE 'i/o error|integrity|xfs' || true
+"""
+
+
+def check_authenticated(report):
+    check_outcome(report, "encrypted")
+    status = report.status
+    check_equal(
+        [status[k] for k in ("cipher", "keySize", "sectorSize", "keyslots", "integrity")],
+        ["capi:authenc(hmac(sha256),xts(aes))-plain64", 768, 4096, 0, "hmac-sha256"],
+        "status",
+    )
+    tables = {line.split(":")[0]: line.split() for line in report.lines("table")}
+    check_equal(set(tables), {"ccvm-scratch", "ccvm-scratch_dif"}, "mappings")
+    check("integrity:32:aead" in tables["ccvm-scratch"], f"no tags: {tables['ccvm-scratch']}")
+    check_equal(tables["ccvm-scratch_dif"][3:4] + tables["ccvm-scratch_dif"][6:8], ["integrity", "32", "D"], "dm-integrity")
+
+
+def integrity():
+    """Authenticated sectors without a wipe: nothing reads a sector that was never written."""
+    image = Image(directory() / "disk", 20 * GIB)
+    append = f"{DISK} ccvm.integrity=hmac-sha256 ccvm.nix=overlay"
+    report = VM("integrity", append, image.device(), OVERLAY_SCRIPT + COPY_SCRIPT).run()
+    check_authenticated(report)
+    check_scratch(report, "xfs")
+    check_overlay(report, "xfs")
+    check_equal(report.lines("copies"), ["same"] * 4, "four copies of a tree")
+    check_equal(report.lines("errors"), [], "errors of the kernel")
+    # Most of it is the log of XFS, and the copies.
+    check(image.allocated() < 256 * MIB, f"{image.allocated()} bytes are allocated on the host")
+
+
+GO_DEVICES = "-device virtserialport,chardev=go,name=ccvm.go -chardev socket,server=on,wait=off,id=go,path="
+
+VICTIM_SCRIPT = r"""
+go() { echo "$1"; read -r _ </dev/virtio-ports/ccvm.go; }
+section victim; dd if=/dev/urandom of=/tmp/victim bs=1M count=8 2>/dev/null; sync; go before
+cp /tmp/victim /scratch/victim; sync; echo 3 >/proc/sys/vm/drop_caches; go written
+section read; cat /scratch/victim >/tmp/got; echo $?
+section delivered; cmp -n "$(stat -c %s /tmp/got)" /tmp/got /tmp/victim && echo same; stat -c %s /tmp/got
+section kernel; journalctl -b -k -o cat --no-pager | grep -c 'INTEGRITY AEAD ERROR'
+"""
+
+
+def bit_flip():
+    """The host changes one bit, and the guest gets an error where it would else get other data."""
+    image = Image(directory() / "disk", 1 * GIB)
+    go = image.path.parent / "go"
+    devices = image.device() + (GO_DEVICES + str(go)).split()
+    vm = VM("bit-flip", f"{DISK} ccvm.integrity=hmac-sha256", devices, VICTIM_SCRIPT).start()
+    vm.wait_for("before")
+    before = extents(image.path)
+    go_on(go)
+    vm.wait_for("written")
+    flip_bit(image.path, middle_of_largest(subtract(extents(image.path), before)))
+    go_on(go)
+    report = vm.wait()
+    check_authenticated(report)
+    check_equal(report.lines("read"), ["cat: /scratch/victim: Input/output error", "1"], "reading the changed file")
+    same, size = report.lines("delivered")
+    check_equal(same, "same", "what was delivered before the error")
+    check(int(size) < 8 * MIB, "all of the changed file was delivered")
+    check(int(report.line("kernel")) > 0, "the kernel has no word of it")
+
+
+def extents(path):
+    """The ranges of the file that have data, as (start, end)."""
+    found = []
+    with open(path, "rb") as f:
+        end = 0
+        while True:
+            try:
+                start = os.lseek(f.fileno(), end, os.SEEK_DATA)
+            except OSError:
+                return found  # only a hole is left
+            end = os.lseek(f.fileno(), start, os.SEEK_HOLE)
+            found.append((start, end))
+
+
+def subtract(ranges, others):
+    """What of ranges is in none of the others; both are sorted."""
+    left = []
+    for start, end in ranges:
+        for other_start, other_end in others:
+            if other_end <= start or other_start >= end:
+                continue
+            if other_start > start:
+                left.append((start, other_start))
+            start = max(start, other_end)
+        if start < end:
+            left.append((start, end))
+    return left
+
+
+def middle_of_largest(ranges):
+    """Among what was newly written that is data; the tags are an eighth of a per cent of it."""
+    start, end = max(ranges, key=lambda r: r[1] - r[0])
+    check(end - start >= MIB, f"no new extent that is large enough: {ranges}")
+    return (start + end) // 2
+
+
+def flip_bit(path, offset):
+    with open(path, "r+b") as f:
+        byte = os.pread(f.fileno(), 1, offset)
+        os.pwrite(f.fileno(), bytes([byte[0] ^ 1]), offset)
+
+
 def fallback_none():
     """Without a pool the boot goes on, and what was to be on it is plainly not there."""
     report = VM("fallback-none", f"{DISK} ccvm.fallback=none ccvm.device_timeout=2").run()
@@ -310,7 +423,7 @@ section ready; echo ready
 read -r _ </dev/virtio-ports/ccvm.go
 """
     go = where.parent / f"{where.name}.go"
-    devices = ["-chardev", f"socket,id=go,path={go},server=on,wait=off", "-device", "virtserialport,chardev=go,name=ccvm.go"]
+    devices = (GO_DEVICES + str(go)).split()
     vm = VM("wrapper", "ccvm.nix=overlay", devices, script, run).start()
     vm.wait_for("ready")
 

@@ -41,11 +41,26 @@ static void test_tolerates(void **state) {
         assert_null(s.mounts);
 }
 
+/* Neither do strings that could move a cursor count, nor what is no path among the mounts. */
+static void test_drops(void **state) {
+        _cleanup_(status_done) Status s = {};
+
+        assert_int_equal(status_parse("{\"state\":\"off\",\"detail\":\"\\u007f\",\"device\":\"a\\nb\","
+                                      "\"mounts\":[1,\"/a\",null,\"\\u001b\",\"/b\"]}",
+                                      &s),
+                         0);
+        assert_null(s.detail);
+        assert_null(s.device);
+        assert_string_equal(s.mounts[0], "/a");
+        assert_string_equal(s.mounts[1], "/b");
+        assert_null(s.mounts[2]);
+}
+
 static void test_round_trip(void **state) {
         char *mounts[] = { (char *) "/scratch", (char *) "/nix/.rw-store", NULL };
         const Status s = {
                 .state = STATE_ENCRYPTED,
-                .detail = (char *) "a \"quoted\"\nline",
+                .detail = (char *) "a \"quoted\" \\ line",
                 .device = (char *) "/dev/vdb",
                 .mapper = (char *) "/dev/mapper/ccvm-scratch",
                 .uuid = (char *) "u",
@@ -94,13 +109,15 @@ static void test_fail(void **state) {
         assert_int_equal(status_fail(&s, REASON_VERIFY, 0, "Other"), -EIO);
         assert_int_equal(s.reason, REASON_VERIFY);
         assert_string_equal(s.detail, "Other");
+        (void) status_fail(&s, REASON_MKFS, 0, "%s", "a\nb\x7f\xff");
+        assert_string_equal(s.detail, "a?b??");
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rejects),    cmocka_unit_test(test_tolerates),
                 cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_word),
-                cmocka_unit_test(test_fail),
+                cmocka_unit_test(test_fail),       cmocka_unit_test(test_drops),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

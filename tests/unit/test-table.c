@@ -29,6 +29,8 @@ static void test_rejects(void **state) {
                 "aes-xts-plain64 " KEY " 0 254:16 2048 2 iv_large_sectors sector_size:4096",
                 "aes-xts-plain64 " KEY " 0 254:16 2048 0 sector_size:4096",
                 "aes-xts-plain64 " KEY " 0 254:16 2048 99 sector_size:4096",
+                "aes-xts-plain64 " KEY " 0 254:16 2048 99",
+                "aes-xts-plain64 " KEY " 0 254:16 2048 x",
                 "aes-xts-plain64 :64 0 254:16 2048",
                 "aes-xts-plain64 ::logon:x 0 254:16 2048",
                 "aes-xts-plain64 :99999:logon:x 0 254:16 2048",
@@ -76,10 +78,10 @@ static void test_accepts(void **state) {
 
 /* Each property alone must be told; a comparison that forgets one would let a downgrade through. */
 static void test_difference(void **state) {
-        CryptTable t[9];
+        CryptTable t[10];
         static const char *const names[] = {
                 "start",  "length",      "cipher",      "key size", "IV offset",
-                "device", "data offset", "sector size", "discards",
+                "device", "data offset", "sector size", "tag size", "discards",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(t); i++)
@@ -92,17 +94,53 @@ static void test_difference(void **state) {
         t[5].device = makedev(1, 0);
         t[6].offset = 0;
         t[7].sector_size = 512;
-        t[8].allow_discards = false;
+        t[8].tag_size = 32;
+        t[9].allow_discards = false;
         for (size_t i = 0; i < ELEMENTSOF(t); i++)
                 assert_string_equal(table_difference(&t[i], &wanted), names[i]);
         assert_null(table_difference(&wanted, &wanted));
 }
 
+static void test_authenticated(void **state) {
+        CryptTable t;
+
+        assert_int_equal(table_parse("capi:authenc(hmac(sha256),xts(aes))-plain64 :96:logon:x 0 254:0 0 2 "
+                                     "integrity:32:aead sector_size:4096",
+                                     &t),
+                         0);
+        assert_int_equal(t.key_size, 768);
+        assert_int_equal(t.tag_size, 32);
+        assert_int_equal(table_parse("aes-xts-plain64 - 0 8:0 0 1 integrity:32:none", &t), -EINVAL);
+        assert_int_equal(table_parse("aes-xts-plain64 " KEY " 0 8:0 0 1 integrity:32:none", &t), -EINVAL);
+        assert_int_equal(table_parse("aes-xts-plain64 " KEY " 0 8:0 0 1 integrity::aead", &t), -EINVAL);
+        assert_int_equal(table_parse("aes-xts-plain64 " KEY " 0 8:0 0 1 integrity:32", &t), -EINVAL);
+}
+
+static void test_integrity(void **state) {
+        static const char *const rejected[] = {
+                "",
+                "254:16",
+                "254:16 2048",
+                "254:16 2048 32",
+                "254:16 x 32 D",
+                "254 2048 32 D",
+                "254:16 2048 -1 D",
+        };
+        IntegrityTable t;
+
+        for (size_t i = 0; i < ELEMENTSOF(rejected); i++)
+                assert_int_equal(table_parse_integrity(rejected[i], &t), -EINVAL);
+        assert_int_equal(table_parse_integrity("254:16 2048 32 D 1 block_size:4096", &t), 0);
+        assert_int_equal(t.device, makedev(254, 16));
+        assert_int_equal(t.offset, 2048);
+        assert_int_equal(t.tag_size, 32);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_rejects),
-                cmocka_unit_test(test_accepts),
-                cmocka_unit_test(test_difference),
+                cmocka_unit_test(test_rejects),    cmocka_unit_test(test_accepts),
+                cmocka_unit_test(test_difference), cmocka_unit_test(test_authenticated),
+                cmocka_unit_test(test_integrity),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

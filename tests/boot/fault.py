@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Boots in which something fails, and what is asked of all of them.
+
+The fault comes in from outside: by QEMU's arguments, by QMP while the guest runs, or by files that are appended to the
+one initrd. The guest's clock counts its instructions (-icount), and stands still for nothing but its own waiting: how
+long the boot took does not depend on what else the machine does.
+"""
+
+import fcntl
+import json
+import os
+import re
+import socket
+import stat
+import time
+
+from cases import DISK, GIB, LUKS, OVERLAY_SCRIPT, check_degraded, check_encrypted, check_outcome, check_overlay
+from cases import check_scratch, directory
+from vm import GUEST, LOGS, TIME_LIMIT, VM, Failure, Image, check, check_equal
+
+# Compiled from fault.c.
+SHIM = os.environ.get("CCVM_FAULT", "/nonexistent")
+
+# Seconds of guest time that a fault may cost.
+BOUND = 15
+
+SCRIPT = r"""
+section keyring; grep -e cryptsetup -e logon /proc/keys
+section booted; systemctl show multi-user.target -P ActiveEnterTimestampMonotonic
+"""
+
+DROP_IN = "/etc/systemd/system/{}.d/90-fault.conf"
+
+
+def cpio(files):
+    """An initrd's archive (newc): {path: content}, where content is bytes, (bytes, mode) or the target of a symlink.
+
+    Directories above the paths are made too. What is in the initrd already is replaced.
+    """
+    entries = {}
+    for path, content in files.items():
+        for parent in reversed([p for p in os.path.dirname(path).split("/") if p]):
+            entries.setdefault(path[: path.index(f"/{parent}/") + len(parent) + 1], (stat.S_IFDIR | 0o755, b""))
+        if isinstance(content, str):
+            entries[path] = (stat.S_IFLNK | 0o777, content.encode())
+        else:
+            data, mode = content if isinstance(content, tuple) else (content, 0o644)
+            entries[path] = (stat.S_IFREG | mode, data)
+
+    archive = b""
+    for inode, (path, (mode, data)) in enumerate(sorted(entries.items()) + [("/TRAILER!!!", (0, b""))], 1):
+        name = path[1:].encode() + b"\0"
+        fields = [inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0]
+        head = b"070701" + b"".join(b"%08x" % field for field in fields) + name
+        archive += head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+    return archive + bytes(-len(archive) % 512)
+
+
+def find_in_initrd(pattern):
+    """The paths in the initrd that match the regular expression."""
+    names = re.findall(rb"0707010[0-9A-Fa-f]{103}([^\0]+)\0", (GUEST / "initrd").read_bytes())
+    found = ["/" + name.decode() for name in names if re.fullmatch(pattern, name.decode())]
+    check(found, f"the initrd has nothing like {pattern}")
+    return found
+
+
+def drop_in(unit, text):
+    return {DROP_IN.format(unit): text.encode()}
+
+
+def shim(at, do):
+    """Files by which ccvm-scratch-setup runs into fault.c's point."""
+    service = f"[Service]\nEnvironment=LD_PRELOAD=/usr/lib/fault.so FAULT_AT={at} 'FAULT_DO={do}'\n"
+    with open(SHIM, "rb") as f:
+        return {"/usr/lib/fault.so": (f.read(), 0o755), **drop_in(LUKS, service)}
+
+
+class Port:
+    """The host's end of a socket that QEMU serves; a virtio-serial port, or QMP."""
+
+    def __init__(self, path, process):
+        self.process = process
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIME_LIMIT)
+        while True:
+            try:
+                self.socket.connect(str(path))
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if process.poll() is not None:
+                    raise self.ended()
+                time.sleep(0.05)
+        self.file = self.socket.makefile("rwb")
+
+    def ended(self):
+        return Failure(f"QEMU has ended: {self.process.communicate()[0]!r}")
+
+    def read(self):
+        try:
+            line = self.file.readline()
+        except ConnectionError:
+            line = b""
+        if not line:
+            raise self.ended()
+        return line.decode().rstrip("\r\n")
+
+    def write(self, text):
+        self.file.write(text.encode() + b"\n")
+        self.file.flush()
+
+
+class Qmp(Port):
+    """QEMU's monitor."""
+
+    def __init__(self, path, process):
+        super().__init__(path, process)
+        self.read()  # the greeting
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **arguments):
+        self.write(json.dumps({"execute": command, "arguments": arguments}))
+        while True:
+            answer = json.loads(self.read())
+            if "event" not in answer:
+                check("return" in answer, f"{command} failed: {answer}")
+                return answer["return"]
+
+
+class FaultVM(VM):
+    """A boot with files appended to its initrd, a port to the guest (self.fault) and QMP (self.qmp).
+
+    While the guest runs, meanwhile(self) does the host's part.
+    """
+
+    def __init__(self, name, append="", devices=(), script="", files=None, meanwhile=lambda vm: None):
+        append = f"{DISK} ccvm.nix=overlay ccvm.device_timeout=10 {append}"
+        super().__init__(name, append, devices, OVERLAY_SCRIPT + SCRIPT + script)
+        self.meanwhile = meanwhile
+        self.initrd = self.directory / "initrd"
+        self.initrd.write_bytes((GUEST / "initrd").read_bytes() + cpio(files or {}))
+
+    def command(self):
+        command = super().command()
+        command[command.index("-initrd") + 1] = str(self.initrd)
+        return command + [
+            "-icount", "shift=0",
+            "-chardev", f"socket,id=fault,path={self.directory}/fault,server=on,wait=off",
+            "-device", "virtserialport,chardev=fault,name=ccvm.fault",
+            "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
+            # For a disk that comes or goes while the guest runs.
+            "-device", "pcie-root-port,id=slot1,chassis=1",
+        ]
+
+    def start(self):
+        super().start()
+        try:
+            self.fault = Port(self.directory / "fault", self.process)
+            self.qmp = Qmp(self.directory / "qmp", self.process)
+            self.meanwhile(self)
+        except BaseException:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        return self
+
+    def hear(self, expected):
+        """Until the guest has come to that point."""
+        check_equal(self.fault.read(), expected, "what the guest says")
+
+
+def seconds(report):
+    """Guest time from the kernel's start until the boot was finished."""
+    return int(report.line("booted")) / 1e6
+
+
+def reference():
+    """The same of a boot in which nothing fails: measured once a run, whoever asks first."""
+    path = LOGS / f"fault-free-{GUEST.name}"
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            image = Image(directory() / "disk", GIB)
+            report = FaultVM("fault-free", devices=image.device()).run()
+            check_encrypted(report, GIB)
+            path.write_text(str(seconds(report)))
+    return float(path.read_text())
+
+
+def check_time(report):
+    late = seconds(report) - reference()
+    print(f"# finished {late:+.2f} s of guest time after the fault-free boot")
+    check(late < BOUND, f"the boot finished {late:.1f} s after the fault-free one, {BOUND} are allowed")
+
+
+def mounts(report):
+    return json.loads("\n".join(report.lines("mounts")))["filesystems"]
+
+
+def check_one_pool(report, source, others=()):
+    """One mount of the pool, one of each directory, and none of another disk but those of others."""
+    targets = [m["target"] for m in mounts(report)]
+    for target in ("/run/ccvm-scratch/pool", "/scratch", "/nix/.rw-store", "/nix/store"):
+        check_equal(targets.count(target), 1, f"mounts on {target}")
+    check_equal(report.mount("/run/ccvm-scratch/pool")["source"], source, "source of the pool")
+    disks = {m["target"]: m["source"].split("[")[0] for m in mounts(report) if m["source"]}
+    found = [t for t, s in disks.items() if re.match(r"/dev/(vd[b-z]|dm-|mapper/)", s) and s != source]
+    check_equal(found, list(others), "mounts of disks")
+
+
+def check_fault(report, reason, others=()):
+    """The whole outcome of a fault: in time, in RAM, reported, and nothing else left."""
+    check_degraded(report, reason)
+    check_one_pool(report, "ccvm-scratch", others)
+    check_equal(report.lines("keyring"), [], "keys left in keyrings")
+    check_time(report)
+
+
+def check_no_fault(report, size, **expected):
+    """What looked like one, and the disk is used all the same."""
+    check_encrypted(report, size, **expected)
+    check_scratch(report, "ext4")
+    check_overlay(report, "ext4")
+    check_one_pool(report, "/dev/mapper/ccvm-scratch")
+    check_equal(report.lines("keyring"), [], "keys left in keyrings")
+    check_time(report)
+
+
+__all__ = [name for name in globals() if not name.startswith("_")]

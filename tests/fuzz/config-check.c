@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "config-check.h"
+
+#include <inttypes.h>
+
+#include "fuzz.h"
+#include "parse.h"
+
+#define ALNUM "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+/* Whether list, words with a blank before and behind each, has this one. */
+static bool is_one_of(const char *list, const char *word) {
+        char padded[32];
+
+        snprintf(padded, sizeof(padded), " %s ", word);
+        return strstr(list, padded);
+}
+
+/* Where the boot itself stands, directly or below. */
+static bool is_reserved(const char *path) {
+        char first[16];
+
+        snprintf(first, sizeof(first), "%.*s", (int) strcspn(path + 1, "/"), path + 1);
+        return is_one_of(" dev nix proc run sys sysroot ", first) ||
+               (!strchr(path + 1, '/') && is_one_of("  bin boot efi etc lib lib64 sbin usr ", first));
+}
+
+static void check_mounts(const Config *c) {
+        CHECK(c->n_mounts <= CONFIG_MOUNTS_MAX);
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                const DirSpec *d = &c->mounts[i];
+                CHECK(d->path[0] == '/' && !is_reserved(d->path));
+                CHECK(d->mode <= 07777 && d->uid != (uid_t) -1 && d->gid != (gid_t) -1);
+                CHECK(!strpbrk(d->path, " :\"'\\"));
+                for (const char *p = d->path; *p; p++)
+                        CHECK(*p > ' ' && *p <= '~');
+                for (size_t k = 0; k < i; k++)
+                        CHECK(!streq(d->path, c->mounts[k].path));
+        }
+}
+
+static void check_fallback_size(const char *s) {
+        size_t l = strlen(s);
+        uint64_t n;
+
+        if (s[l - 1] == '%') {
+                n = strtoull(s, NULL, 10);
+                CHECK(strspn(s, "0123456789") == l - 1 && n >= 1 && n <= 100);
+        } else
+                CHECK(parse_size(s, 1, &n) == 0 && n >= MIB);
+}
+
+void config_check(const Config *c) {
+        size_t l = strlen(c->serial);
+
+        CHECK(l > 0 && l <= 20 && strspn(c->serial, ALNUM "._-") == l);
+        CHECK(is_one_of(" no upper overlay ", c->nix_store));
+        CHECK(is_one_of(" ext4 xfs btrfs ", c->file_system));
+        CHECK(is_one_of(" disk ram ", c->header));
+        CHECK(is_one_of(" no hmac-sha256 ", c->integrity));
+        CHECK(is_one_of(" tmpfs none fail ", c->fallback));
+        CHECK(c->device_timeout_sec >= 1 && c->device_timeout_sec <= 3600);
+        check_fallback_size(c->fallback_size);
+        check_mounts(c);
+}
+
+/* The command line that asks for just this. */
+static char *to_cmdline(const Config *c) {
+        char *text = NULL;
+        size_t size;
+
+        FILE *f = open_memstream(&text, &size);
+        CHECK(f);
+        fprintf(f, "ccvm.vm_disk=%s ccvm.serial=%s ccvm.nix=%s ccvm.fstype=%s ccvm.header=%s",
+                c->vm_disk ? "yes" : "no", c->serial, c->nix_store, c->file_system, c->header);
+        fprintf(f, " ccvm.integrity=%s ccvm.fallback=%s ccvm.discard=%s ccvm.device_timeout=%" PRIu64,
+                c->integrity, c->fallback, c->discard ? "1" : "0", c->device_timeout_sec);
+        fprintf(f, " ccvm.tmpfs_size=%s \"ccvm.mounts=", c->fallback_size);
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]);
+                CHECK(spec);
+                fprintf(f, " %s", spec);
+        }
+        fputs("\"", f);
+        CHECK(fclose(f) == 0);
+        return text;
+}
+
+void config_load_cmdline(Config *c, const char *credential, const char *text) {
+        _cleanup_(config_done) Config again = {};
+        _cleanup_free_ char *once = NULL, *twice = NULL;
+
+        CHECK(config_load(c, "", credential, text) == 0);
+        config_check(c);
+
+        once = to_cmdline(c);
+        CHECK(config_load(&again, "", NULL, once) == 0);
+        twice = to_cmdline(&again);
+        CHECK(streq(once, twice));
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Mounts: an accepted entry is written as it was read, and an accepted list has nothing in it that the boot
+ * stands on. */
+
+#include "config-check.h"
+#include "escape.h"
+#include "fuzz.h"
+
+static void check_entry(const char *text) {
+        _cleanup_(dirspec_done) DirSpec d = {}, again = {};
+        _cleanup_free_ char *full = NULL, *full_again = NULL;
+
+        int r = dirspec_parse(text, &d);
+        if (r < 0) {
+                CHECK(r == -EINVAL && !d.path);
+                return;
+        }
+        CHECK(path_is_clean(d.path) && startswith(text, d.path));
+        CHECK(d.mode <= 07777 && d.uid != (uid_t) -1 && d.gid != (gid_t) -1);
+
+        full = dirspec_format(&d);
+        CHECK(full && dirspec_parse(full, &again) == 0);
+        CHECK(streq(d.path, again.path) && d.mode == again.mode && d.uid == again.uid && d.gid == again.gid);
+        full_again = dirspec_format(&again);
+        CHECK(full_again && streq(full, full_again));
+}
+
+static void check_list(const char *text) {
+        _cleanup_(config_done) Config c = {};
+        _cleanup_free_ char *cmdline = NULL;
+
+        CHECK(asprintf(&cmdline, "ccvm.mounts=\"%s\"", text) >= 0);
+        config_load_cmdline(&c, NULL, cmdline);
+}
+
+void fuzz_target(const char *text, size_t size) {
+        check_entry(text);
+        check_list(text);
+}
