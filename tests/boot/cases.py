@@ -169,11 +169,6 @@ def nix_without_marker():
     check_overlay(report, "tmpfs")
 
 
-def marker_without_disk():
-    report = VM("marker-without-disk", f"{DISK} ccvm.nix=overlay ccvm.device_timeout=10", script=OVERLAY_SCRIPT).run()
-    check_degraded(report, "device-timeout")
-
-
 def setup_fails():
     """A disk that is refused: reported, in RAM instead, and not a byte of it touched."""
     image = Image(directory() / "disk", 16 * MIB)

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Boots in which something fails, and what is asked of all of them.
 
-The fault comes in from outside: by QEMU's arguments, by QMP while the guest runs, or by files that are appended to the
-one initrd. The guest's clock counts its instructions (-icount), and stands still for nothing but its own waiting: how
-long the boot took does not depend on what else the machine does.
+The fault comes in from outside: by QEMU's arguments, by QMP while the guest runs, or by files that are appended
+to the one initrd. The guest's clock counts its instructions (-icount): how long the boot took does not depend on
+what else the machine does.
 """
 
 import fcntl
 import json
 import os
+import pathlib
 import re
 import socket
 import stat
 import time
 
-from cases import DISK, GIB, LUKS, OVERLAY_SCRIPT, check_degraded, check_encrypted, check_outcome, check_overlay
-from cases import check_scratch, directory
+from cases import DISK, GIB, LUKS, OVERLAY_SCRIPT, check_degraded, check_encrypted, check_overlay, check_scratch
+from cases import directory
 from vm import GUEST, LOGS, TIME_LIMIT, VM, Failure, Image, check, check_equal
 
 # Compiled from fault.c.
@@ -26,6 +27,7 @@ BOUND = 15
 
 SCRIPT = r"""
 section keyring; grep -e cryptsetup -e logon /proc/keys
+section swaps; tail -n +2 /proc/swaps
 section booted; systemctl show multi-user.target -P ActiveEnterTimestampMonotonic
 """
 
@@ -33,14 +35,15 @@ DROP_IN = "/etc/systemd/system/{}.d/90-fault.conf"
 
 
 def cpio(files):
-    """An initrd's archive (newc): {path: content}, where content is bytes, (bytes, mode) or the target of a symlink.
+    """An initrd's archive (newc) of {path: content}: bytes, (bytes, mode), or the target of a symlink as a str.
 
     Directories above the paths are made too. What is in the initrd already is replaced.
     """
     entries = {}
     for path, content in files.items():
-        for parent in reversed([p for p in os.path.dirname(path).split("/") if p]):
-            entries.setdefault(path[: path.index(f"/{parent}/") + len(parent) + 1], (stat.S_IFDIR | 0o755, b""))
+        for parent in pathlib.PurePath(path).parents:
+            if str(parent) != "/":
+                entries[str(parent)] = (stat.S_IFDIR | 0o755, b"")
         if isinstance(content, str):
             entries[path] = (stat.S_IFLNK | 0o777, content.encode())
         else:
@@ -136,19 +139,31 @@ class FaultVM(VM):
         append = f"{DISK} ccvm.nix=overlay ccvm.device_timeout=10 {append}"
         super().__init__(name, append, devices, OVERLAY_SCRIPT + SCRIPT + script)
         self.meanwhile = meanwhile
+        self.cpu = None  # another one than usual
+        self.disk_first = False  # before the root, as /dev/vda
         self.initrd = self.directory / "initrd"
         self.initrd.write_bytes((GUEST / "initrd").read_bytes() + cpio(files or {}))
 
     def command(self):
         command = super().command()
         command[command.index("-initrd") + 1] = str(self.initrd)
+        # The units' own limits count here.
+        patience = command.index("-smbios")
+        del command[patience : patience + 2]
+        if self.cpu:
+            command[command.index("-cpu") + 1] = self.cpu
+        # A port for a disk that comes or goes while the guest runs.
+        early = ["-device", "pcie-root-port,id=slot1,chassis=1"]
+        if self.disk_first:
+            early += self.devices
+            del command[len(command) - len(self.devices) :]
+        root = command.index("-blockdev")
+        command[root:root] = early
         return command + [
             "-icount", "shift=0",
             "-chardev", f"socket,id=fault,path={self.directory}/fault,server=on,wait=off",
             "-device", "virtserialport,chardev=fault,name=ccvm.fault",
             "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
-            # For a disk that comes or goes while the guest runs.
-            "-device", "pcie-root-port,id=slot1,chassis=1",
         ]
 
     def start(self):
@@ -159,7 +174,7 @@ class FaultVM(VM):
             self.meanwhile(self)
         except BaseException:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
             raise
         return self
 
@@ -203,8 +218,9 @@ def check_one_pool(report, source, others=()):
         check_equal(targets.count(target), 1, f"mounts on {target}")
     check_equal(report.mount("/run/ccvm-scratch/pool")["source"], source, "source of the pool")
     disks = {m["target"]: m["source"].split("[")[0] for m in mounts(report) if m["source"]}
-    found = [t for t, s in disks.items() if re.match(r"/dev/(vd[b-z]|dm-|mapper/)", s) and s != source]
+    found = [t for t, s in disks.items() if re.match(r"/dev/(vd|dm-|mapper/)", s) and s != source]
     check_equal(found, list(others), "mounts of disks")
+    check_equal(report.lines("swaps"), [], "swap devices")
 
 
 def check_fault(report, reason, others=()):
@@ -223,6 +239,3 @@ def check_no_fault(report, size, **expected):
     check_one_pool(report, "/dev/mapper/ccvm-scratch")
     check_equal(report.lines("keyring"), [], "keys left in keyrings")
     check_time(report)
-
-
-__all__ = [name for name in globals() if not name.startswith("_")]

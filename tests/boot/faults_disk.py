@@ -8,6 +8,7 @@ import subprocess
 
 from cases import GIB, LUKS, MIB, check_outcome, check_scratch, directory
 from fault import FaultVM, check_fault, check_no_fault, check_one_pool, check_time, drop_in
+from fault import reference, seconds
 from vm import Image, check, check_equal
 
 
@@ -72,7 +73,7 @@ def odd_size():
     check_outcome(report, "encrypted")
     table = report.line("table").split()
     check_equal(table[:4], ["ccvm-scratch:", "0", str(size // 512 - 2048), "crypt"], "extent of the mapping")
-    check(not [word for word in table if word.startswith("sector_size:")], f"not sectors of 512 bytes: {table}")
+    check("sector_size" not in report.line("table"), f"not sectors of 512 bytes: {table}")
     status = report.status
     check_equal([status["sectorSize"], status["sizeBytes"]], [512, size - MIB], "status")
     check_scratch(report, "ext4")
@@ -84,16 +85,17 @@ def in_use():
     """Somebody else has mounted the disk in the initrd, and goes on using it."""
     image = disk(64 * MIB)
     subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", image.path], check=True)
-    before_us = (
-        "[Service]\n"
-        "ExecStartPre=+/usr/bin/mount -t ext4 -o ro,X-mount.mkdir /dev/disk/by-id/virtio-ccvm-scratch /run/elsewhere\n"
-    )
-    refused("in-use", "device-in-use", image, image.device(), files=drop_in(LUKS, before_us), others=["/run/elsewhere"])
+    mount = "/usr/bin/mount -t ext4 -o ro,X-mount.mkdir /dev/disk/by-id/virtio-ccvm-scratch /run/elsewhere"
+    files = drop_in(LUKS, f"[Service]\nExecStartPre=+{mount}\n")
+    refused("in-use", "device-in-use", image, image.device(), files=files, others=["/run/elsewhere"])
 
 
-PLUG_UNIT = """[Unit]
+# Three seconds after the disks that are there from the start.
+PLUG_UNIT = r"""[Unit]
 Description=Asks the host for the disk, late
 DefaultDependencies=no
+After=dev-disk-by\x2dpartlabel-ccvm\x2droot.device
+Wants=dev-disk-by\x2dpartlabel-ccvm\x2droot.device
 
 [Service]
 Type=exec
@@ -103,7 +105,8 @@ ExecStart=/bin/sh -c 'sleep 3; echo plug >/dev/virtio-ports/ccvm.fault'
 
 def plug(vm):
     vm.hear("plug")
-    vm.qmp.execute("device_add", driver="virtio-blk-pci", drive="scratch0", serial="ccvm-scratch", bus="slot1")
+    device = {"driver": "virtio-blk-pci", "drive": "scratch0", "serial": "ccvm-scratch", "bus": "slot1"}
+    vm.qmp.execute("device_add", **device)
 
 
 def backend(image):
@@ -121,6 +124,7 @@ def disk_3_s_late():
     }
     report = FaultVM("disk-3-s-late", devices=backend(image), files=files, meanwhile=plug).run()
     check_no_fault(report, GIB)
+    check(seconds(report) > reference() + 1, "the boot did not wait for the disk")
 
 
 def disk_15_s_late():
@@ -131,8 +135,8 @@ def disk_15_s_late():
 section plug; until [ $(cut -d. -f1 /proc/uptime) -ge 18 ]; do sleep 0.1; done
 echo plug >/dev/virtio-ports/ccvm.fault
 udevadm wait --timeout=30 /dev/disk/by-id/virtio-ccvm-scratch && echo there
-systemctl start initrd-fs.target local-fs.target; sleep 2
-section late-status; ccvm-scratch status | head -n 2 | cut -c1-20
+systemctl start local-fs.target; sleep 2
+section late-status; ccvm-scratch status | head -n 2
 section late-mappings; dmsetup ls
 section late-mounts; findmnt -nro SOURCE /scratch; findmnt -nro TARGET /dev/disk/by-id/virtio-ccvm-scratch
 section late-failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
@@ -140,7 +144,8 @@ section late-failed; systemctl list-units --failed --plain --no-legend | cut -d'
     report = FaultVM("disk-15-s-late", devices=backend(image), script=script, meanwhile=plug).run()
     check_fault(report, "device-timeout")
     check_equal(report.line("plug"), "there", "the disk that came late")
-    check_equal([line.split()[-1] for line in report.lines("late-status")], ["tmpfs", "device-timeout"], "status then")
+    status = [line.split()[1] for line in report.lines("late-status")]
+    check_equal(status, ["tmpfs", "device-timeout"], "status then")
     check_equal(report.lines("late-mappings"), ["No devices found"], "mappings then")
     check_equal(report.lines("late-mounts"), ["ccvm-scratch[/scratch]"], "mounts then")
     check_equal(report.lines("late-failed"), [LUKS], "failed units then")
@@ -167,3 +172,124 @@ def write_error_at_once():
     devices = failing_device(image, inject_error=[{"event": "none", "iotype": "write", "errno": 5}])
     check_fault(FaultVM("write-error-at-once", devices=devices).run(), "format")
     check(image.is_zero(), "something was written all the same")
+
+
+def write_error_in_format():
+    """The first header can be written, and the second cannot."""
+    image = disk(256 * MIB)
+    before_second = 3
+    states = [{"event": "write_aio", "state": n, "new_state": n + 1} for n in range(1, before_second)]
+    fail = [{"event": "write_aio", "state": before_second, "iotype": "write", "errno": 5}]
+    devices = failing_device(image, set_state=states, inject_error=fail)
+    check_fault(FaultVM("write-error-in-format", devices=devices).run(), "format")
+    with open(image.path, "rb") as f:
+        headers = f.read(32 * 1024)
+    magic = [headers[:6], headers[16384:16390]]
+    check_equal(magic, [b"LUKS\xba\xbe", bytes(6)], "the two headers' first bytes")
+
+
+def write_error_in_mkfs():
+    """The header is there, and where the file system begins there is a bad sector."""
+    image = disk(256 * MIB)
+    bad = [{"event": "none", "iotype": "write", "sector": 2048, "errno": 5}]
+    devices = failing_device(image, inject_error=bad)
+    check_fault(FaultVM("write-error-in-mkfs", devices=devices).run(), "mkfs")
+
+
+def stalled_disk():
+    """The first write never ends, and a process that waits for it is deaf to SIGKILL too."""
+    image = disk(256 * MIB)
+    node = {
+        "driver": "raw",
+        "node-name": "scratch0",
+        "file": {
+            "driver": "throttle",
+            "throttle-group": "stall",
+            "file": {"driver": "file", "filename": str(image.path), "locking": "off"},
+        },
+    }
+    devices = [
+        "-object", json.dumps({"qom-type": "throttle-group", "id": "stall", "limits": {"bps-write": 1}}),
+        "-blockdev", json.dumps(node),
+        "-device", "virtio-blk-pci,drive=scratch0,serial=ccvm-scratch",
+    ]  # fmt: skip
+
+    # Even to power off the kernel waits for that write, and QEMU to end.
+    def pull_the_plug(vm):
+        vm.wait_for("ccvm.test: success 0")
+        vm.process.kill()
+
+    script = "section waiting; cat /proc/[0-9]*/comm 2>/dev/null | grep -c ccvm-scratch-se\n"
+    report = FaultVM("stalled-disk", "", devices, script, meanwhile=pull_the_plug).start().wait()
+    check_fault(report, "timeout")
+    check_equal(report.line("waiting"), "1", "processes that wait for the disk still")
+
+
+# What the guest still has to do when its disk is broken or gone.
+ALIVE = r"""
+section alive; systemctl is-system-running; systemctl start systemd-tmpfiles-clean.service
+ls /nix/.ro-store | wc -l
+ccvm-scratch status >/dev/null; echo "status $?"
+"""
+
+BREAK = r"""
+section before; head -c 16M /dev/urandom >/scratch/before; sync
+echo 3 >/proc/sys/vm/drop_caches; echo written
+echo {0} >/dev/virtio-ports/ccvm.fault; read -r answer </dev/virtio-ports/ccvm.fault; echo $answer
+section broken-read; cat /scratch/before >/dev/null && echo read
+section broken-write; dd if=/dev/zero of=/scratch/after bs=1M count=16 conv=fsync && echo written
+"""
+
+
+def check_broken(report, image_size):
+    """A good boot, then I/O errors for those who use the disk, and for nobody else."""
+    check_no_fault(report, image_size)
+    check_equal(report.lines("before"), ["written", "go"], "before the fault")
+    for section in ("broken-read", "broken-write"):
+        text = "\n".join(report.lines(section))
+        failed = "Input/output error" in text or "Read-only file system" in text
+        check(failed, f"{section}: no error: {text!r}")
+    check_equal(report.lines("alive"), ["running", "2", "status 0"], "the guest afterwards")
+
+
+def io_errors_after_boot():
+    """The host's disk goes bad under the running guest."""
+    image = disk(GIB)
+    devices = [
+        "-blockdev", f"driver=file,node-name=file0,filename={image.path},locking=off",
+        "-blockdev", "driver=raw,node-name=scratch0,file=file0",
+        "-device", "virtio-blk-pci,drive=scratch0,serial=ccvm-scratch",
+    ]  # fmt: skip
+
+    def go_bad(vm):
+        vm.hear("break")
+        errors = [{"event": "none", "errno": 5}]
+        bad = {"driver": "blkdebug", "node-name": "bad0", "image": "file0", "inject-error": errors}
+        vm.qmp.execute("blockdev-add", **bad)
+        through_it = {"driver": "raw", "node-name": "scratch0", "file": "bad0"}
+        vm.qmp.execute("blockdev-reopen", options=[through_it])
+        vm.fault.write("go")
+
+    script = BREAK.replace("{0}", "break") + ALIVE
+    report = FaultVM("io-errors-after-boot", devices=devices, script=script, meanwhile=go_bad).run()
+    check_broken(report, GIB)
+
+
+def unplugged():
+    """device_del while the pool is mounted: the guest stays up."""
+    image = disk(GIB)
+    devices = image.device()
+    devices[-1] += ",id=disk0,bus=slot1"
+
+    def unplug(vm):
+        vm.hear("unplug")
+        vm.qmp.execute("device_del", id="disk0")
+        vm.fault.write("go")
+
+    gone = r"""
+section gone; for i in $(seq 300); do [ -e /sys/block/vdb ] || break; sleep 0.1; done; ls -d /sys/block/vdb
+section broken-read"""
+    script = BREAK.replace("{0}", "unplug").replace("\nsection broken-read", gone) + ALIVE
+    report = FaultVM("unplugged", devices=devices, script=script, meanwhile=unplug).run()
+    check_broken(report, GIB)
+    check("No such file" in report.line("gone"), "the disk is still there")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* /proc/self/mountinfo, of which a user's mount names are a part. First line: the path that is looked for. */
+/* /proc/self/mountinfo, of which a user's mount names are a part. First line: the path to look for. */
 
 #include "fuzz.h"
 #include "mountinfo.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The units that come of a command line: only lines that the generator has a reason to write, and in them, as
- * systemd reads them, exactly what was asked for. */
+/* The units that come of a command line: only lines that the generator has a reason to write, and in them,
+ * as systemd reads them, exactly what was asked for. */
 
 #include <dirent.h>
 #include <ftw.h>

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Faults of the initrd: what is missing, dies or hangs. Each function is a case, and its name is the test's."""
+
+from cases import GIB, LUKS, MIB, check_equal, check_outcome, directory
+from fault import FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, shim
+from vm import Image, check
+
+TMPFS = "ccvm-scratch-tmpfs.service"
+
+# A symlink to nowhere takes a file away, as an appended archive can only add.
+GONE = "/gone"
+
+
+def image(size=256 * MIB):
+    return Image(directory() / "disk", size)
+
+
+def fault(name, reason, files, append="", where=None):
+    where = where or image()
+    report = FaultVM(name, append, where.device(), files=files).run()
+    check_fault(report, reason)
+    return report
+
+
+def without_modules(pattern):
+    return {path: GONE for path in find_in_initrd(rf"usr/lib/modules/.*/{pattern}\.ko.*")}
+
+
+def no_dm_crypt():
+    fault("no-dm-crypt", "activate", without_modules("dm-crypt"))
+
+
+def no_xts():
+    """The cipher's mode, and with it what the CPU would do itself."""
+    fault("no-xts", "activate", without_modules("(xts|aesni-intel)"))
+
+
+def no_mkfs():
+    fault("no-mkfs", "mkfs", {"/usr/sbin/mkfs.ext4": GONE})
+
+
+def mkfs_killed():
+    """At its very end: the file system is there, and nobody has said that it is good."""
+    script = b'#!/bin/sh\n/usr/sbin/mke2fs -t ext4 "$@"\nkill -KILL $$\n'
+    report = fault("mkfs-killed", "mkfs", {"/usr/sbin/mkfs.ext4": (script, 0o755)})
+    check("signal 9" in report.status["detail"], f"detail: {report.status['detail']}")
+
+
+def killed_before_format():
+    where = image()
+    fault("killed-before-format", "internal", shim("format", "kill"), where=where)
+    check(where.is_zero(), "the disk was written to")
+
+
+def killed_before_activation():
+    fault("killed-before-activation", "internal", shim("formatted", "kill"))
+
+
+def killed_after_activation():
+    """The mapping is there, and nobody left who would take it away but ExecStopPost=."""
+    fault("killed-after-activation", "internal", shim("activated", "kill"))
+
+
+def setup_hangs():
+    """With the mapping there, and deaf to SIGTERM."""
+    fault("setup-hangs", "timeout", shim("activated", "hang"))
+
+
+def fallback_fails_too():
+    """Neither the disk nor the tmpfs: there is no pool, and the boot still goes on."""
+    in_the_way = "[Service]\nExecStartPre=+/bin/sh -c '>/run/ccvm-scratch/pool'\n"
+    report = FaultVM("fallback-fails-too", "ccvm.nix=no", files=drop_in(TMPFS, in_the_way)).run()
+    check_outcome(report, "none", "device-timeout", [LUKS, TMPFS])
+    check_equal([report.mount("/scratch"), report.mount("/run/ccvm-scratch/pool")], [None, None], "mounts")
+    check_equal(report.lines("keyring"), [], "keys left in keyrings")
+    check_time(report)
+
+
+def no_run_cryptsetup():
+    """libcryptsetup's directory for locks cannot even be made."""
+    in_the_way = "[Service]\nExecStartPre=+/bin/sh -c '>/run/cryptsetup'\n"
+    script = "section locks; ls -ld /run/cryptsetup | cut -c1\n"
+    files = drop_in(LUKS, in_the_way)
+    report = FaultVM("no-run-cryptsetup", "", image().device(), script, files).run()
+    check_no_fault(report, 256 * MIB)
+    check_equal(report.line("locks"), "-", "type of /run/cryptsetup")
+
+
+def no_entropy():
+    """No RDRAND and no virtio-rng: the kernel makes entropy while somebody waits for it."""
+    script = "section rng; grep -cw rdrand /proc/cpuinfo; true\n"
+    vm = FaultVM("no-entropy", "", image().device(), script)
+    vm.cpu = "max,la57=off,rdrand=off,rdseed=off"
+    report = vm.run()
+    check_no_fault(report, 256 * MIB)
+    check_equal(report.line("rng"), "0", "CPUs with a random number generator")
+
+
+def reload_in_the_middle():
+    """daemon-reload, and another start of the target, between format and activation: still one run."""
+    command = "!systemctl daemon-reload && systemctl start --no-block initrd-fs.target"
+    script = r"""
+section runs; journalctl -b -o cat --no-pager -u ccvm-scratch-luks.service | grep -c '^Starting'
+journalctl -b -o cat --no-pager _PID=1 | grep -c 'Reloading finished'
+"""
+    files = shim("formatted", command)
+    report = FaultVM("reload-in-the-middle", "", image().device(), script, files).run()
+    check_no_fault(report, 256 * MIB)
+    runs, reloads = [int(line) for line in report.lines("runs")]
+    check_equal(runs, 1, "runs of the service")
+    check(reloads >= 2, f"{reloads} reloads, of which one is the initrd's own")
+
+
+# Each value is refused, and its default used.
+HOSTILE_CONFIG = (
+    b"[Scratch]\nSerial=" + 4096 * b"s" + b"\nFileSystem=\xff\xfe\nHeader=%n%u%%\nFallbackSize=%h%\n"
+    b"Mounts=/a\x1b[31m:1777 /../etc\nDiscard=" + 4096 * b"%t" + b"\n"
+)
+
+
+def hostile_options():
+    """Options that are too long, not text, full of specifiers or of new lines, or that cannot be read."""
+    files = {
+        "/etc/ccvm-scratch.conf": HOSTILE_CONFIG,
+        "/usr/lib/ccvm-scratch.conf.d/unreadable.conf/file": b"",
+    }
+    append = 'ccvm.integrity=%i%n "ccvm.mounts=/a\n[Service]\nExecStart=/bin/x" ccvm.serial=\udcff\udcfe'
+    script = r"""
+section warnings
+journalctl -b -o cat --no-pager | grep -aoE "bad value .* for [A-Za-z]+=" | grep -aoE "[A-Za-z]+=$" | sort -u
+"""
+    report = FaultVM("hostile-options", append, image().device(), script, files=files).run()
+    check_no_fault(report, 256 * MIB)
+    wanted = ["Discard=", "FallbackSize=", "FileSystem=", "Header=", "Integrity=", "Mounts=", "Serial="]
+    check_equal(report.lines("warnings"), wanted, "options that were warned of")

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where the volume key is after the boot: in dm-crypt's cipher, and nowhere else."""
+
+import mmap
+
+from cases import GIB, MIB, count, directory
+from fault import FaultVM, check_no_fault, shim
+from vm import Image, check, check_equal
+
+
+def occurrences(path, needles):
+    """How often each is in the file."""
+    with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        found = []
+        for needle in needles:
+            positions, at = 0, memory.find(needle)
+            while at >= 0:
+                positions, at = positions + 1, memory.find(needle, at + 1)
+            found.append(positions)
+        return found
+
+
+def dump(vm, name):
+    """The guest's whole memory, while it stands still."""
+    path = vm.directory / name
+    vm.qmp.execute("stop")
+    vm.qmp.execute("dump-guest-memory", paging=False, protocol=f"file:{path}")
+    vm.qmp.execute("cont")
+    return path
+
+
+def volume_key_in_memory():
+    """All of the guest's memory is searched for the volume key: processes, /run, the journal; and so is the image.
+
+    fault.c tells the key, masked, so that it does not itself put it into memory. An AES key schedule begins with
+    the key, and there are two, of 256 bits each, in the one cipher of dm-crypt: each half of the key is found
+    exactly once, and the two not together. After "ccvm-scratch wipe", which makes the kernel forget that cipher,
+    neither is: so it was no process, no page of a file, no message and no freed memory that had it.
+    """
+    image = Image(directory() / "disk", GIB)
+    found = {}
+
+    def search(vm):
+        key = bytes(byte ^ 0xA5 for byte in bytes.fromhex(vm.fault.read()))
+        check_equal([len(key), len(set(key)) > 20], [64, True], "the volume key")
+        needles = [key, key[:32], key[32:]]
+        for when in ("running", "wiped"):
+            vm.hear(when)
+            path = dump(vm, when)
+            check(path.stat().st_size >= GIB, "the dump is not of all memory")
+            found[when] = occurrences(path, needles)
+            path.unlink()
+            vm.fault.write("go")
+        found["image"] = [count(image.path, needle) for needle in needles]
+
+    script = r"""
+section use; head -c 8M /dev/urandom >/scratch/used; sync; echo used
+echo running >/dev/virtio-ports/ccvm.fault; read -r _ </dev/virtio-ports/ccvm.fault
+section wipe; ccvm-scratch wipe --yes; echo $?
+echo wiped >/dev/virtio-ports/ccvm.fault; read -r _ </dev/virtio-ports/ccvm.fault
+"""
+    files = shim("activated", "key")
+    report = FaultVM("volume-key-in-memory", "", image.device(), script, files, search).run()
+    check_no_fault(report, GIB)
+    check_equal([report.line("use"), report.line("wipe")], ["used", "0"], "the guest's part")
+    print(f"# the key, its first and its second half are found: {found}")
+    check_equal(found["running"], [0, 1, 1], "in memory: the key, its first half, its second half")
+    check_equal(found["wiped"], [0, 0, 0], "in memory after the wipe")
+    check_equal(found["image"], [0, 0, 0], "in the image")

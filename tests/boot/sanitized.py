@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The setup program with ASan and UBSan at its real work. The function is a case, and its name is the test's."""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from cases import DISK, GIB, LUKS, check_authenticated, directory
+from fault import cpio, drop_in
+from vm import GUEST, VM, Image
+
+# Of the build with sanitizers.
+SETUP = os.environ.get("CCVM_SANITIZED", "/nonexistent")
+
+# What they say ends the program, and then the disk is not used. Leaks are for tests/setup: to look for them takes a
+# debugger's rights, which the service does not have.
+SERVICE = """[Service]
+Environment=ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=halt_on_error=1
+"""
+
+
+def program():
+    """The program in place of the initrd's, and the libraries that only it needs."""
+    libraries = re.findall(r"=> (/\S*(?:san|\+\+)\.so\S*)", subprocess.check_output(["ldd", SETUP], text=True))
+    files = {"/usr" + path: (pathlib.Path(path).read_bytes(), 0o755) for path in libraries}
+    files["/usr/lib/ccvm-scratch/ccvm-scratch-setup"] = (pathlib.Path(SETUP).read_bytes(), 0o755)
+    return files | drop_in(LUKS, SERVICE)
+
+
+class SanitizedVM(VM):
+    def command(self):
+        command = super().command()
+        initrd = self.directory / "initrd"
+        initrd.write_bytes((GUEST / "initrd").read_bytes() + cpio(program()))
+        command[command.index("-initrd") + 1] = str(initrd)
+        return command
+
+
+def sanitized():
+    """With integrity, the longest way through the program."""
+    image = Image(directory() / "disk", GIB)
+    check_authenticated(SanitizedVM("sanitized", f"{DISK} ccvm.integrity=hmac-sha256", image.device()).run())
