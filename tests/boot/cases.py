@@ -250,12 +250,9 @@ def integrity():
     check(image.allocated() < 256 * MIB, f"{image.allocated()} bytes are allocated on the host")
 
 
-GO_DEVICES = "-device virtserialport,chardev=go,name=ccvm.go -chardev socket,server=on,wait=off,id=go,path="
-
 VICTIM_SCRIPT = r"""
-go() { echo "$1"; read -r _ </dev/virtio-ports/ccvm.go; }
-section victim; dd if=/dev/urandom of=/tmp/victim bs=1M count=8 2>/dev/null; sync; go before
-cp /tmp/victim /scratch/victim; sync; echo 3 >/proc/sys/vm/drop_caches; go written
+section victim; dd if=/dev/urandom of=/tmp/victim bs=1M count=8 2>/dev/null; sync; ask before
+cp /tmp/victim /scratch/victim; sync; echo 3 >/proc/sys/vm/drop_caches; ask written
 section read; cat /scratch/victim >/tmp/got; echo $?
 section delivered; cmp -n "$(stat -c %s /tmp/got)" /tmp/got /tmp/victim && echo same; stat -c %s /tmp/got
 section kernel; journalctl -b -k -o cat --no-pager | grep -c 'INTEGRITY AEAD ERROR'
@@ -265,15 +262,13 @@ section kernel; journalctl -b -k -o cat --no-pager | grep -c 'INTEGRITY AEAD ERR
 def bit_flip():
     """The host changes one bit, and the guest gets an error where it would else get other data."""
     image = Image(directory() / "disk", 1 * GIB)
-    go = image.path.parent / "go"
-    devices = image.device() + (GO_DEVICES + str(go)).split()
-    vm = VM("bit-flip", f"{DISK} ccvm.integrity=hmac-sha256", devices, VICTIM_SCRIPT).start()
-    vm.wait_for("before")
+    vm = VM("bit-flip", f"{DISK} ccvm.integrity=hmac-sha256", image.device(), VICTIM_SCRIPT).start()
+    vm.hear("before")
     before = extents(image.path)
-    go_on(go)
-    vm.wait_for("written")
+    vm.host.write("go")
+    vm.hear("written")
     flip_bit(image.path, middle_of_largest(subtract(extents(image.path), before)))
-    go_on(go)
+    vm.host.write("go")
     report = vm.wait()
     check_authenticated(report)
     check_equal(report.lines("read"), ["cat: /scratch/victim: Input/output error", "1"], "reading the changed file")
@@ -413,14 +408,11 @@ def wrapper():
     where = directory()
     run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", "--"]
     script = WRITE_CANARY + r"""
-section ready; echo ready
 # Until the host has looked at the image.
-read -r _ </dev/virtio-ports/ccvm.go
+ask ready
 """
-    go = where.parent / f"{where.name}.go"
-    devices = (GO_DEVICES + str(go)).split()
-    vm = VM("wrapper", "ccvm.nix=overlay", devices, script, run).start()
-    vm.wait_for("ready")
+    vm = VM("wrapper", "ccvm.nix=overlay", script=script, wrapper=run).start()
+    vm.hear("ready")
 
     images = find_open_images(vm.process.pid, where)
     check_equal(len(images), 1, "images that the VMM has open")
@@ -428,7 +420,7 @@ read -r _ </dev/virtio-ports/ccvm.go
     with open(images[0], "rb") as image:
         status = os.fstat(image.fileno())
         check_equal([status.st_size, status.st_nlink, status.st_mode & 0o777], [512 * MIB, 0, 0o600], "the image")
-        go_on(go)
+        vm.host.write("go")
         report = vm.wait()
         check_equal(vm.status, 0, f"exit status of the wrapper ({vm.output!r})")
         check_encrypted(report, 512 * MIB)
@@ -452,11 +444,3 @@ def find_open_images(pid, where):
         except OSError:
             continue  # gone meanwhile
     return list(found.values())
-
-
-def go_on(path):
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as s:
-        s.connect(str(path))
-        s.sendall(b"go\n")

@@ -9,7 +9,7 @@
  *                                                key   tell the host the volume key, then go on
  *                                                !CMD  run CMD by the shell, then go on
  *
- * The host is at the other end of the virtio-serial port ccvm.fault. */
+ * The host is at the other end of the virtio-serial port ccvm.host. */
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 
 #include "macro.h"
 
-#define PORT "/dev/virtio-ports/ccvm.fault"
+#define PORT "/dev/virtio-ports/ccvm.host"
 
 /* The port of a guest that has just started may not be there yet. */
 static int open_port(void) {

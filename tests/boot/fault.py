@@ -11,13 +11,11 @@ import json
 import os
 import pathlib
 import re
-import socket
 import stat
-import time
 
 from cases import DISK, GIB, LUKS, OVERLAY_SCRIPT, check_degraded, check_encrypted, check_overlay, check_scratch
 from cases import directory
-from vm import GUEST, LOGS, TIME_LIMIT, VM, Failure, Image, check, check_equal
+from vm import GUEST, LOGS, VM, Image, Port, check, check_equal
 
 # Compiled from fault.c.
 SHIM = os.environ.get("CCVM_FAULT", "/nonexistent")
@@ -78,40 +76,6 @@ def shim(at, do):
         return {"/usr/lib/fault.so": (f.read(), 0o755), **drop_in(LUKS, service)}
 
 
-class Port:
-    """The host's end of a socket that QEMU serves; a virtio-serial port, or QMP."""
-
-    def __init__(self, path, process):
-        self.process = process
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(TIME_LIMIT)
-        while True:
-            try:
-                self.socket.connect(str(path))
-                break
-            except (FileNotFoundError, ConnectionRefusedError):
-                if process.poll() is not None:
-                    raise self.ended()
-                time.sleep(0.05)
-        self.file = self.socket.makefile("rwb")
-
-    def ended(self):
-        return Failure(f"QEMU has ended: {self.process.communicate()[0]!r}")
-
-    def read(self):
-        try:
-            line = self.file.readline()
-        except ConnectionError:
-            line = b""
-        if not line:
-            raise self.ended()
-        return line.decode().rstrip("\r\n")
-
-    def write(self, text):
-        self.file.write(text.encode() + b"\n")
-        self.file.flush()
-
-
 class Qmp(Port):
     """QEMU's monitor."""
 
@@ -130,7 +94,7 @@ class Qmp(Port):
 
 
 class FaultVM(VM):
-    """A boot with files appended to its initrd, a port to the guest (self.fault) and QMP (self.qmp).
+    """A boot with files appended to its initrd, and with QMP (self.qmp).
 
     While the guest runs, meanwhile(self) does the host's part.
     """
@@ -161,15 +125,12 @@ class FaultVM(VM):
         command[root:root] = early
         return command + [
             "-icount", "shift=0",
-            "-chardev", f"socket,id=fault,path={self.directory}/fault,server=on,wait=off",
-            "-device", "virtserialport,chardev=fault,name=ccvm.fault",
             "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
         ]
 
     def start(self):
         super().start()
         try:
-            self.fault = Port(self.directory / "fault", self.process)
             self.qmp = Qmp(self.directory / "qmp", self.process)
             self.meanwhile(self)
         except BaseException:
@@ -177,10 +138,6 @@ class FaultVM(VM):
             self.process.wait()
             raise
         return self
-
-    def hear(self, expected):
-        """Until the guest has come to that point."""
-        check_equal(self.fault.read(), expected, "what the guest says")
 
 
 def seconds(report):

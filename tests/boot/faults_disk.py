@@ -99,7 +99,7 @@ Wants=dev-disk-by\x2dpartlabel-ccvm\x2droot.device
 
 [Service]
 Type=exec
-ExecStart=/bin/sh -c 'sleep 3; echo plug >/dev/virtio-ports/ccvm.fault'
+ExecStart=/bin/sh -c 'sleep 3; echo plug >/dev/virtio-ports/ccvm.host'
 """
 
 
@@ -133,7 +133,7 @@ def disk_15_s_late():
     before = digest(image)
     script = r"""
 section plug; until [ $(cut -d. -f1 /proc/uptime) -ge 18 ]; do sleep 0.1; done
-echo plug >/dev/virtio-ports/ccvm.fault
+echo plug >/dev/virtio-ports/ccvm.host
 udevadm wait --timeout=30 /dev/disk/by-id/virtio-ccvm-scratch && echo there
 systemctl start local-fs.target; sleep 2
 section late-status; ccvm-scratch status | head -n 2
@@ -235,7 +235,7 @@ ccvm-scratch status >/dev/null; echo "status $?"
 BREAK = r"""
 section before; head -c 16M /dev/urandom >/scratch/before; sync
 echo 3 >/proc/sys/vm/drop_caches; echo written
-echo {0} >/dev/virtio-ports/ccvm.fault; read -r answer </dev/virtio-ports/ccvm.fault; echo $answer
+ask {0}; echo $answer
 section broken-read; cat /scratch/before >/dev/null && echo read
 section broken-write; dd if=/dev/zero of=/scratch/after bs=1M count=16 conv=fsync && echo written
 """
@@ -268,7 +268,7 @@ def io_errors_after_boot():
         vm.qmp.execute("blockdev-add", **bad)
         through_it = {"driver": "raw", "node-name": "scratch0", "file": "bad0"}
         vm.qmp.execute("blockdev-reopen", options=[through_it])
-        vm.fault.write("go")
+        vm.host.write("go")
 
     script = BREAK.replace("{0}", "break") + ALIVE
     report = FaultVM("io-errors-after-boot", devices=devices, script=script, meanwhile=go_bad).run()
@@ -284,7 +284,7 @@ def unplugged():
     def unplug(vm):
         vm.hear("unplug")
         vm.qmp.execute("device_del", id="disk0")
-        vm.fault.write("go")
+        vm.host.write("go")
 
     gone = r"""
 section gone; for i in $(seq 300); do [ -e /sys/block/vdb ] || break; sleep 0.1; done; ls -d /sys/block/vdb

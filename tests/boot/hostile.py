@@ -69,7 +69,7 @@ def header_rewritten_before_activation():
         vm.hear("formatted")
         check_equal(rewrite_cipher(image.path), 2, "headers rewritten")
         check("cipher_null-ecb" in luks_metadata(image), "cryptsetup does not take the rewritten header")
-        vm.fault.write("go")
+        vm.host.write("go")
 
     attacked("header-rewritten-before-activation", image, files=shim("formatted", "ask"), meanwhile=rewrite)
     check("cipher_null-ecb" in luks_metadata(image), "the rewritten header is not there any more")

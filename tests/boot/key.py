@@ -41,7 +41,7 @@ def volume_key_in_memory():
     found = {}
 
     def search(vm):
-        key = bytes(byte ^ 0xA5 for byte in bytes.fromhex(vm.fault.read()))
+        key = bytes(byte ^ 0xA5 for byte in bytes.fromhex(vm.host.read()))
         check_equal([len(key), len(set(key)) > 20], [64, True], "the volume key")
         needles = [key, key[:32], key[32:]]
         for when in ("running", "wiped"):
@@ -50,14 +50,14 @@ def volume_key_in_memory():
             check(path.stat().st_size >= GIB, "the dump is not of all memory")
             found[when] = occurrences(path, needles)
             path.unlink()
-            vm.fault.write("go")
+            vm.host.write("go")
         found["image"] = [count(image.path, needle) for needle in needles]
 
     script = r"""
 section use; head -c 8M /dev/urandom >/scratch/used; sync; echo used
-echo running >/dev/virtio-ports/ccvm.fault; read -r _ </dev/virtio-ports/ccvm.fault
+ask running
 section wipe; ccvm-scratch wipe --yes; echo $?
-echo wiped >/dev/virtio-ports/ccvm.fault; read -r _ </dev/virtio-ports/ccvm.fault
+ask wiped
 """
     files = shim("activated", "key")
     report = FaultVM("volume-key-in-memory", "", image.device(), script, files, search).run()

@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +27,8 @@ TIME_LIMIT = 300
 
 REPORT = r"""
 section() { echo "== $1"; }
+# By one open file for both ways: what comes for a port that is just being closed is lost.
+ask() { exec 3<>/dev/virtio-ports/ccvm.host; echo "$1" >&3; read -r answer <&3; exec 3>&-; }
 section status-json; cat /run/ccvm-scratch/status.json
 section status-exit; ccvm-scratch status >/dev/null; echo $?
 section status-text; ccvm-scratch status
@@ -127,8 +130,45 @@ class Report:
         return found[-1] if found else None
 
 
+class Port:
+    """The host's end of a socket that QEMU serves; a virtio-serial port, or QMP."""
+
+    def __init__(self, path, process):
+        self.process = process
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIME_LIMIT)
+        while True:
+            try:
+                self.socket.connect(str(path))
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if process.poll() is not None:
+                    raise self.ended()
+                time.sleep(0.05)
+        self.file = self.socket.makefile("rwb")
+
+    def ended(self):
+        return Failure(f"QEMU has ended: {self.process.communicate()[0]!r}")
+
+    def read(self):
+        try:
+            line = self.file.readline()
+        except ConnectionError:
+            line = b""
+        if not line:
+            raise self.ended()
+        return line.decode().rstrip("\r\n")
+
+    def write(self, text):
+        self.file.write(text.encode() + b"\n")
+        self.file.flush()
+
+
 class VM:
-    """One boot. With wrapper, a list of ccvm-scratch-run and its options, that starts QEMU."""
+    """One boot, with a port between host and guest (self.host).
+
+    With wrapper, a list of ccvm-scratch-run and its options, that starts QEMU.
+    """
 
     def __init__(self, name, append="", devices=(), script="", wrapper=(), fw_cfg=(), time_limit=90):
         self.name = name
@@ -169,6 +209,8 @@ class VM:
             "-device", "virtio-serial-pci",
             "-chardev", f"file,id=port,path={self.port}",
             "-device", "virtserialport,chardev=port,name=ccvm.test",
+            "-chardev", f"socket,id=host,path={self.directory}/host,server=on,wait=off",
+            "-device", "virtserialport,chardev=host,name=ccvm.host",
             "-fw_cfg", f"name=opt/io.systemd.credentials/ccvm.test,file={self.directory}/script",
             # As for the wait for the disk; and a test of the bound itself sets a low one.
             "-smbios",
@@ -185,7 +227,13 @@ class VM:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        # Before the guest can ask: from a port with nobody at its other end it reads nothing, and goes on.
+        self.host = Port(self.directory / "host", self.process)
         return self
+
+    def hear(self, expected):
+        """Until the guest has come to that point."""
+        check_equal(self.host.read(), expected, "what the guest says")
 
     def wait(self):
         """Until the guest has powered off. Returns its report; the VMM's exit status is in self.status."""
