@@ -250,9 +250,26 @@ static void tell_console(const Status *s) {
                         reason_to_string(s->reason) ?: "no reason", s->detail ?: "no detail");
 }
 
+/* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
+static int fall_back_to_ram(Status *s) {
+        _cleanup_free_ char *disk = s->detail ? strdup(s->detail) : NULL;
+        Reason reason = s->reason;
+        int r;
+
+        r = pool_mount_tmpfs(arg_size, &arg_layout, s);
+        if (r >= 0)
+                return 0;
+        log_error("%s", s->detail ?: "out of memory");
+        s->state = STATE_NONE;
+        if (reason != REASON_NONE)
+                (void) status_fail(s, reason, 0, "%s; and in its place: %s", disk ?: "no detail",
+                                   s->detail ?: "no detail");
+        return r;
+}
+
 static int verb_fallback(void) {
         _cleanup_(status_done) Status s = { .state = arg_disk ? arg_mode : STATE_OFF };
-        int r = 0;
+        int r;
 
         if (arg_disk)
                 outcome_explain_failure(&s);
@@ -262,14 +279,7 @@ static int verb_fallback(void) {
         if (r < 0 && r != -EEXIST)
                 (void) log_warning_errno(r, "Failed to mark the attempt");
 
-        r = 0;
-        if (arg_mode == STATE_TMPFS) {
-                r = pool_mount_tmpfs(arg_size, &arg_layout, &s);
-                if (r < 0) {
-                        log_error("%s", s.detail ?: "out of memory");
-                        s.state = STATE_NONE;
-                }
-        }
+        r = arg_mode == STATE_TMPFS ? fall_back_to_ram(&s) : 0;
         (void) outcome_announce(&s);
         if (arg_mode_fail) {
                 tell_console(&s);

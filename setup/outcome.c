@@ -6,6 +6,7 @@
 #include <systemd/sd-journal.h>
 
 #include "fileio.h"
+#include "host.h"
 #include "log.h"
 #include "parse.h"
 
@@ -19,16 +20,18 @@ static const char *const message_ids[_STATE_MAX] = {
         [STATE_NONE] = "69396b351533487fbc7bc9a5e5c0c9e4",
 };
 
-int outcome_write(const Status *s) {
-        _cleanup_free_ char *text = NULL;
-        int r;
+static int write_text(const char *text) {
+        int r = mkdir_parents(STATUS_DIRECTORY, 0755);
 
-        r = status_format(s, &text);
-        if (r >= 0)
-                r = mkdir_parents(STATUS_DIRECTORY, 0755);
         if (r >= 0)
                 r = file_write_atomic(STATUS_PATH, text, 0644);
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", STATUS_PATH) : 0;
+}
+
+int outcome_write(const Status *s) {
+        _cleanup_free_ char *text = NULL;
+
+        return status_format(s, &text) < 0 ? log_oom() : write_text(text);
 }
 
 static char *make_message(const Status *s) {
@@ -59,11 +62,11 @@ static char *make_message(const Status *s) {
 }
 
 int outcome_announce(const Status *s) {
-        _cleanup_free_ char *message = make_message(s);
+        _cleanup_free_ char *message = make_message(s), *text = NULL;
         bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE;
         int r;
 
-        if (!message)
+        if (!message || status_format(s, &text) < 0)
                 return log_oom();
         r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", message_ids[s->state], "PRIORITY=%i",
                             degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state_to_string(s->state),
@@ -71,7 +74,10 @@ int outcome_announce(const Status *s) {
                             s->device ?: "", NULL);
         if (r < 0)
                 (void) log_warning_errno(r, "%s The journal does not answer", message);
-        return outcome_write(s);
+        r = host_tell(text);
+        if (r < 0)
+                (void) log_warning_errno(r, "Failed to tell the host");
+        return write_text(text);
 }
 
 int outcome_read(Status *ret) {

@@ -8,7 +8,8 @@
 /* Writes the status file alone: for a failure that the fallback is still to follow. */
 int outcome_write(const Status *s);
 
-/* Writes the status file and the journal entry with the state's MESSAGE_ID (units/ccvm-scratch.catalog). */
+/* Writes the status file and the journal entry with the state's MESSAGE_ID (units/ccvm-scratch.catalog), and
+ * tells the host if it listens (host.h). */
 int outcome_announce(const Status *s);
 
 /* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls

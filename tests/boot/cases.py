@@ -2,8 +2,10 @@
 """The boots: each function is a case, and its name is the test's."""
 
 import hashlib
+import json
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -327,13 +329,72 @@ def fallback_none():
     check_equal(report.mount("/scratch"), None, "/scratch")
 
 
+def wrapped(name, append, script="", options=()):
+    """A boot by ccvm-scratch-run with a disk of 512 MiB, and the file in which it puts the guest's status."""
+    where = directory()
+    status_file = where.with_name(f"{where.name}.status")
+    run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", f"--status-file={status_file}"]
+    return VM(name, append, script=script, wrapper=[*run, *options, "--"]), where, status_file
+
+
+# The disk is there, and the guest looks for another.
+NOT_FOUND = "ccvm.serial=elsewhere ccvm.device_timeout=2"
+
+
+def told_fallback():
+    """The host hears that the guest is in RAM, and why."""
+    vm, _, status_file = wrapped("told-fallback", NOT_FOUND)
+    report = vm.run()
+    check_outcome(report, "tmpfs", "device-timeout", [LUKS])
+    check_equal(vm.output, b"ccvm-scratch-run: guest fell back to RAM: device-timeout\n", "what the wrapper says")
+    check_equal(status_file.read_text(), report.line("status-json") + "\n", "the status file")
+
+
+def require_encrypted():
+    """With --require-encrypted such a guest does not get far."""
+    vm, where, status_file = wrapped("require-encrypted", NOT_FOUND, options=["--require-encrypted"])
+    report = vm.start().wait()
+    check_equal(vm.status, -signal.SIGKILL, "exit status of the VMM")
+    check_equal(report.text, "", "what a guest said that should not have come so far")
+    why = b"guest fell back to RAM: device-timeout; ending the VM (--require-encrypted)"
+    check_equal(vm.output, b"ccvm-scratch-run: " + why + b"\n", "what the wrapper says")
+    check_equal(json.loads(status_file.read_text())["reason"], "device-timeout", "the status file")
+    check_equal(list(where.iterdir()), [], "names in the scratch directory")
+
+
 def fallback_fail():
-    """For those who must not run without: the VM goes off, and the console has the reason."""
-    vm = VM("fallback-fail", f"{DISK} ccvm.fallback=fail ccvm.device_timeout=2")
+    """For those who must not run without: the VM goes off, and the console and the host have the reason."""
+    vm, _, status_file = wrapped("fallback-fail", f"{NOT_FOUND} ccvm.fallback=fail")
     report = vm.start().wait()
     check_equal(vm.status, 0, "exit status of the VMM")
     check_equal(report.text, "", "what a guest said that should not have come so far")
     check("device-timeout" in vm.console.read_text(errors="replace"), "the reason is not on the console")
+    check_equal(json.loads(status_file.read_text())["reason"], "device-timeout", "the status file")
+    check(vm.output.endswith(b": device-timeout\n"), f"what the wrapper says: {vm.output!r}")
+
+
+TRIM_SCRIPT = r"""
+section trim
+dd if=/dev/zero of=/scratch/big bs=1M count=512 conv=fsync 2>/dev/null; ask written
+rm /scratch/big; sync; ask removed
+fstrim -v /scratch; sync; ask trimmed
+"""
+
+
+def trim():
+    """What is removed in the guest is given back on the host."""
+    image = Image(directory() / "disk", 2 * GIB)
+    vm = VM("trim", DISK, image.device(), TRIM_SCRIPT).start()
+    allocated = {}
+    for when in ("written", "removed", "trimmed"):
+        vm.hear(when)
+        allocated[when] = image.allocated()
+        vm.host.write("go")
+    report = vm.wait()
+    check_encrypted(report, 2 * GIB)
+    print(f"# bytes allocated: {allocated}")
+    check(allocated["written"] >= 512 * MIB, "the file was never on the image, which proves nothing")
+    check(allocated["trimmed"] <= allocated["written"] * 5 // 100, "less than 95 % of the blocks are free again")
 
 
 WRITE_CANARY = r"""
@@ -405,14 +466,10 @@ def wipe():
 
 def wrapper():
     """ccvm-scratch-run from end to end; the image has no name, and no plaintext in it."""
-    where = directory()
-    run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", "--"]
-    script = WRITE_CANARY + r"""
-# Until the host has looked at the image.
-ask ready
-"""
-    vm = VM("wrapper", "ccvm.nix=overlay", script=script, wrapper=run).start()
-    vm.hear("ready")
+    # Until the host has looked at the image.
+    script = WRITE_CANARY + "ask ready\n"
+    vm, where, status_file = wrapped("wrapper", "ccvm.nix=overlay", script, ["--require-encrypted"])
+    vm.start().hear("ready")
 
     images = find_open_images(vm.process.pid, where)
     check_equal(len(images), 1, "images that the VMM has open")
@@ -422,8 +479,9 @@ ask ready
         check_equal([status.st_size, status.st_nlink, status.st_mode & 0o777], [512 * MIB, 0, 0o600], "the image")
         vm.host.write("go")
         report = vm.wait()
-        check_equal(vm.status, 0, f"exit status of the wrapper ({vm.output!r})")
+        check_equal([vm.status, vm.output], [0, b""], "exit status and words of the wrapper")
         check_encrypted(report, 512 * MIB)
+        check_equal(status_file.read_text(), report.line("status-json") + "\n", "the status file")
         check(int(report.line("on-mapping")) > 100000, "the canary is not on the mapping")
         allocated = os.fstat(image.fileno()).st_blocks * 512
         check(4 * MIB < allocated < 64 * MIB, f"{allocated} bytes are allocated on the host")

@@ -3,11 +3,10 @@
 
 import hashlib
 import json
-import pathlib
 import subprocess
 
 from cases import GIB, LUKS, MIB, check_outcome, check_scratch, directory
-from fault import FaultVM, check_fault, check_no_fault, check_one_pool, check_time, drop_in
+from fault import FaultVM, check_fault, check_no_fault, check_one_pool, check_time, drop_in, program
 from fault import reference, seconds
 from vm import Image, check, check_equal
 
@@ -90,6 +89,15 @@ def in_use():
     refused("in-use", "device-in-use", image, image.device(), files=files, others=["/run/elsewhere"])
 
 
+def in_use_as_swap():
+    """The same, as swap."""
+    image = disk(64 * MIB)
+    subprocess.run(["mkswap", "-q", image.path], check=True)
+    swapon = "/usr/sbin/swapon /dev/disk/by-id/virtio-ccvm-scratch"
+    files = drop_in(LUKS, f"[Service]\nExecStartPre=+{swapon}\n") | program("/usr/sbin/swapon")
+    refused("in-use-as-swap", "device-in-use", image, image.device(), files=files, others=["vdb"])
+
+
 # Three seconds after the disks that are there from the start.
 PLUG_UNIT = r"""[Unit]
 Description=Asks the host for the disk, late
@@ -118,7 +126,7 @@ def disk_3_s_late():
     """Hot-plugged while the boot waits for it: it is used."""
     image = disk(GIB)
     files = {
-        "/usr/bin/sleep": (pathlib.Path("/usr/bin/sleep").read_bytes(), 0o755),
+        **program("/usr/bin/sleep"),
         "/etc/systemd/system/fault-plug.service": PLUG_UNIT.encode(),
         "/etc/systemd/system/sysinit.target.wants/fault-plug.service": "../fault-plug.service",
     }
