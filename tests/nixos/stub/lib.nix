@@ -8,22 +8,28 @@ let
   inherit (builtins)
     all
     attrNames
+    concatLists
     concatMap
     concatStringsSep
     elem
+    elemAt
     filter
     foldl'
+    genList
     head
     isAttrs
     isBool
     isInt
     isList
     isString
+    length
     listToAttrs
     mapAttrs
     match
     toJSON
     ;
+
+  imap = f: list: genList (n: f (n + 1) (elemAt list n)) (length list);
 
   showOption = concatStringsSep ".";
 
@@ -50,8 +56,6 @@ let
       [ definition ];
 
   normalPriority = 100;
-  values = definitions: map (d: d.value) (concatMap (discharge normalPriority) definitions);
-
   # Only those of the best priority.
   winners =
     definitions:
@@ -209,7 +213,12 @@ let
       listOf = type: {
         description = "list of ${type.description}";
         check = isList;
-        merge = path: definitions: map (v: mergeChecked type path [ v ]) (concatMap values definitions);
+        merge =
+          path: definitions:
+          let
+            name = d: e: "\"[definition ${toString d}-entry ${toString e}]\"";
+          in
+          concatLists (imap (d: imap (e: v: mergeChecked type (path ++ [ (name d e) ]) [ v ])) definitions);
       };
       attrsOf = type: {
         description = "attribute set of ${type.description}";
