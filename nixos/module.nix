@@ -160,7 +160,7 @@ in
           }
           {
             assertion = store -> !(fileSystems ? "/nix/.rw-store");
-            message = "ccvm-scratch mounts /nix/.rw-store: set fileSystems.\"/nix/.rw-store\".enable = false.";
+            message = "ccvm-scratch mounts /nix/.rw-store, and so does fileSystems: set fileSystems.\"/nix/.rw-store\" = lib.mkForce { enable = false; }.";
           }
         ];
 
@@ -233,7 +233,7 @@ in
         assertions = [
           {
             assertion = lib.hasPrefix "/nix/.rw-store/" (toString (fileSystems."/nix/store".overlay.upperdir or ""));
-            message = "ccvm.nix.enable makes /nix/store an overlay on /nix/.rw-store, and fileSystems.\"/nix/store\" says otherwise: take that out.";
+            message = "ccvm.nix.enable makes /nix/store an overlay on /nix/.rw-store, and fileSystems.\"/nix/store\" says otherwise: take that out; or set ccvm.scratch.nixStore = \"upper\" instead of ccvm.nix.enable.";
           }
           {
             assertion = fileSystems."/nix/.ro-store".neededForBoot or false;
