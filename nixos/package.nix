@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The package for nixpkgs' callPackage. Built before any boot; what is in it runs at three times:
+#
+#   out      ccvm-scratch, in the running guest, with man pages and completion
+#   initrd   generator, units and setup program, in the guest's initrd (module.nix puts them there)
+#   forHost  instead of both: ccvm-scratch-run, which starts the VM
+#
+# A second output, so that an initrd holds nothing of the first.
+
+{
+  lib,
+  stdenv,
+  cryptsetup,
+  libeconf,
+  lvm2,
+  meson,
+  ninja,
+  pkg-config,
+  scdoc,
+  systemd,
+  forHost ? false,
+}:
+
+stdenv.mkDerivation {
+  pname = if forHost then "ccvm-scratch-run" else "ccvm-scratch";
+  version = "0.1.0";
+  src = lib.cleanSource ../.;
+
+  outputs = [ "out" ] ++ lib.optional (!forHost) "initrd";
+
+  strictDeps = true;
+  nativeBuildInputs = [
+    meson
+    ninja
+    pkg-config
+    scdoc
+  ];
+  # lvm2 for libdevmapper.
+  buildInputs = lib.optionals (!forHost) [
+    cryptsetup
+    libeconf
+    lvm2
+    systemd
+  ];
+
+  # Every feature by name: nixpkgs turns all that are "auto" on. The directories too, as pkg-config gives those of the
+  # package systemd, which is read-only here.
+  mesonFlags = [
+    (lib.mesonBool "guest" (!forHost))
+    (lib.mesonBool "host" forHost)
+    (lib.mesonEnable "man" true)
+    (lib.mesonEnable "tests" false)
+  ]
+  ++ lib.optionals (!forHost) [
+    (lib.mesonOption "systemgeneratordir" "${placeholder "initrd"}/lib/systemd/system-generators")
+    (lib.mesonOption "systemunitdir" "${placeholder "initrd"}/lib/systemd/system")
+    (lib.mesonOption "catalogdir" "${placeholder "initrd"}/lib/systemd/catalog")
+    (lib.mesonOption "programdir" "${placeholder "initrd"}/lib/ccvm-scratch")
+  ];
+  mesonInstallTags = [ (if forHost then "host" else "guest") ];
+
+  meta = {
+    description = "Encrypted, throw-away disk space for virtual machines";
+    license = lib.licenses.lgpl21Plus;
+    platforms = lib.platforms.linux;
+    mainProgram = if forHost then "ccvm-scratch-run" else "ccvm-scratch";
+  };
+}

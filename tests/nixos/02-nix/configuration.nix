@@ -1,0 +1,11 @@
+# The store in RAM: no disk, nothing to format it with.
+{
+  ccvm.enable = true;
+  ccvm.nix.enable = true;
+
+  fileSystems."/nix/.ro-store" = {
+    device = "/dev/vda";
+    fsType = "erofs";
+    neededForBoot = true;
+  };
+}

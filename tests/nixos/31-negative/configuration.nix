@@ -1,0 +1,4 @@
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = -1;
+}

@@ -1,0 +1,5 @@
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = 20;
+  ccvm.scratch.deviceTimeoutSec = 0;
+}

@@ -1,0 +1,5 @@
+# Adds nothing at all.
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = 0;
+}

@@ -1,0 +1,4 @@
+{
+  ccvm.vmDiskSize = 20;
+  ccvm.nix.enable = true;
+}

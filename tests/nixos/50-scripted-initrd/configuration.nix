@@ -1,0 +1,5 @@
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = 20;
+  boot.initrd.systemd.enable = false;
+}

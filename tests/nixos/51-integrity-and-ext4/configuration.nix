@@ -1,0 +1,7 @@
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = 20;
+  ccvm.scratch.integrity = "hmac-sha256";
+  ccvm.scratch.fileSystem = "ext4";
+  ccvm.scratch.header = "ram";
+}

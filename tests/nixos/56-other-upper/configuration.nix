@@ -1,0 +1,6 @@
+{
+  ccvm.enable = true;
+  ccvm.nix.enable = true;
+  fileSystems."/nix/.ro-store".neededForBoot = true;
+  fileSystems."/nix/store".overlay.upperdir = "/var/store";
+}

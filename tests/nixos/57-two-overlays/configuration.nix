@@ -1,0 +1,6 @@
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = 20;
+  ccvm.scratch.nixStore = "overlay";
+  fileSystems."/nix/store".fsType = "overlay";
+}

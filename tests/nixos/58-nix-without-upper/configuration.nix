@@ -1,0 +1,6 @@
+{
+  ccvm.enable = true;
+  ccvm.vmDiskSize = 20;
+  ccvm.nix.enable = true;
+  ccvm.scratch.nixStore = "no";
+}
