@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The boots: each function is a case, and its name is the test's."""
 
+import collections
 import hashlib
 import json
 import os
@@ -197,6 +198,26 @@ def header_in_ram():
     check_scratch(report, "ext4")
     check_equal([count(image.path, magic) for magic in (b"LUKS\xba\xbe", b"SKUL\xba\xbe", b"json", b"aes-xts")],
                 [0, 0, 0, 0], "traces of a header")
+    check_noise(image.path, 16 * MIB)
+
+
+def check_noise(path, size):
+    """What is written in the first bytes of the file is evenly distributed, and no 16 bytes are there twice."""
+    blocks = [b for b in iter_blocks(path, size) if any(b)]
+    check(blocks, "nothing is written, which proves nothing")
+    for block in blocks:
+        counts = collections.Counter(block)
+        chi_squared = sum((counts[byte] - 16) ** 2 / 16 for byte in range(256))
+        # 255 on average; more than 436 is eight standard deviations away.
+        check(chi_squared < 436, f"a block that is no noise: {block[:64].hex()}…")
+    pieces = [block[i : i + 16] for block in blocks for i in range(0, 4096, 16)]
+    check_equal(len(set(pieces)), len(pieces), "different pieces of 16 bytes")
+
+
+def iter_blocks(path, size):
+    with open(path, "rb") as f:
+        data = f.read(size)
+    return (data[i : i + 4096] for i in range(0, len(data), 4096))
 
 
 def xfs():
