@@ -51,8 +51,8 @@ static int find_port(char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
-/* Whether there is a virtio console of which the kernel has not shown any port yet. Without one, which is how
- * most guests are, nobody waits for anything. */
+/* Whether there is a virtio console of which the kernel has not shown any port yet. Without one, as in most
+ * guests, nobody waits for anything. */
 static bool port_may_come(void) {
         _cleanup_(sd_device_enumerator_unrefp) sd_device_enumerator *e = NULL;
 
