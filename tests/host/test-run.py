@@ -276,6 +276,21 @@ def _(place):
     equal(place.left(), [])
 
 
+@case("nobody can give the image a name, not even through /proc")
+def _(place):
+    for extra in ({}, {"LD_PRELOAD": NO_TMPFILE}):
+        place.log.unlink(missing_ok=True)
+        process = place.start(**extra)
+        image = f"/proc/{process.pid}/fd/{place.image()[0]}"
+        link = ["ln", "-L", image, str(place.scratch / "name")]
+        result = subprocess.run(link, capture_output=True, text=True, check=False)
+        equal(result.returncode, 1)
+        assert "No such file" in result.stderr, result.stderr
+        process.terminate()
+        process.wait(10)
+        nothing_left(place, process)
+
+
 @case("without O_TMPFILE the name is gone before the VMM starts")
 def _(place):
     result = place.run(LD_PRELOAD=NO_TMPFILE)
@@ -366,6 +381,12 @@ def _(place):
         refused_as_ram(place, ram, "(ramfs)")
 
 
+@case("refuses devtmpfs")
+def _(place):
+    with mounted(place.path / "ram", "-t", "devtmpfs", "devtmpfs") as ram:
+        refused_as_ram(place, ram, "(tmpfs)")  # it is one, to statfs(2)
+
+
 @case("refuses a bind mount of a tmpfs, and a symbolic link to it")
 def _(place):
     with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
@@ -391,6 +412,8 @@ def _(place):
             with mounted(place.path / "ovl", "-t", "overlay", "-o", options, "overlay") as ovl:
                 if ram_backed:
                     refused_as_ram(place, ovl, "overlay over tmpfs")
+                    allowed = place.run(f"--scratch-dir={ovl}", size="64M", CCVM_SCRATCH_ALLOW_TMPFS="1")
+                    equal((allowed.returncode, allowed.stderr), (0, ""))
                 else:
                     result = place.run(f"--scratch-dir={ovl}", size="64M")
                     equal(result.returncode, 0)
@@ -428,7 +451,72 @@ def _(place):
             refused_as_ram(place, mnt, "btrfs on loop", "over tmpfs")
 
 
+@case("refuses an overlay over a loop device over a file on a tmpfs, bound elsewhere, by a symbolic link")
+def _(place):
+    need("mkfs.ext4")
+    lower = place.path / "lower"
+    lower.mkdir()
+    with mounted(place.path / "ram", "-t", "tmpfs", "tmpfs") as ram:
+        file = make_file(ram / "image", 128 << 20)
+        subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
+        with loop_device(file) as loop, mounted(place.path / "mnt", loop) as mnt:
+            for name in ("upper", "work"):
+                (mnt / name).mkdir()
+            options = f"lowerdir={lower},upperdir={mnt}/upper,workdir={mnt}/work"
+            with (
+                mounted(place.path / "ovl", "-t", "overlay", "-o", options, "overlay") as ovl,
+                mounted(place.path / "bound", "--bind", str(ovl)) as bound,
+            ):
+                link = place.path / "link"
+                link.symlink_to(bound)
+                refused_as_ram(place, link, "overlay over ext4 on loop", "over tmpfs")
+
+
+@case("a stack that cannot be looked through is taken with a warning")
+def _(place):
+    # As in a container, whose overlay names directories of the host.
+    lower, upper, work = (place.path / name for name in ("lower", "upper", "work"))
+    for directory in (lower, upper, work):
+        directory.mkdir()
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    with mounted(place.path / "ovl", "-t", "overlay", "-o", options, "overlay") as ovl:
+        upper.rename(place.path / "elsewhere")
+        result = place.run(f"--scratch-dir={ovl}", size="64M")
+        [warning] = result.stderr.splitlines()
+        equal(result.returncode, 0)
+        for words in ("Cannot tell", str(ovl), "overlay over", "not visible here", "taking it for a disk"):
+            assert words in warning, warning
+
+
 # Start, signals, exit status.
+
+
+@case("--vm-disk-size takes 20, 20G, 512M, 1T")
+def _(place):
+    for size, expected in (("20", 20 * GIB), ("20G", 20 * GIB), ("512M", GIB // 2), ("1T", 1024 * GIB)):
+        place.log.unlink(missing_ok=True)
+        equal(place.run(size=size).returncode, 0)
+        equal(place.image()[2], expected)
+
+
+@case("an option wins over its environment variable, and that over the default")
+def _(place):
+    other = place.path / "other"
+    other.mkdir()
+    variables = {"CCVM_VM_DISK_SIZE": "2", "CCVM_SCRATCH_DIR": str(other), "CCVM_MLOCK": "1"}
+    options = ["--vm-disk-size=3", f"--scratch-dir={place.scratch}", "--lock-memory=no"]
+    for given, env, size, directory, locked in (
+        (options, variables, 3, place.scratch, False),
+        ([], variables, 2, other, True),
+        (options[:1], {}, 3, place.path / ".cache/ccvm", False),
+    ):
+        place.log.unlink(missing_ok=True)
+        subprocess.run([WRAPPER, *given, FAKE_VMM], env=place.environment(**env), check=True)
+        assert place.image()[1].startswith(f"{directory}/"), place.image()
+        equal((place.image()[2], "mem-lock=on" in place.facts("arg")), (size * GIB, locked))
+    place.log.unlink()
+    subprocess.run([WRAPPER, FAKE_VMM], env=place.environment(), check=True)  # no disk is the default
+    equal(place.facts("arg"), [FAKE_VMM])
 
 
 @case("usage errors are one line and status 2")
@@ -452,7 +540,7 @@ def _(place):
 @case("--help is one screen, --version one line")
 def _(place):
     text = subprocess.run([WRAPPER, "--help"], capture_output=True, text=True, check=True).stdout
-    assert len(text.splitlines()) <= 40 and max(map(len, text.splitlines())) <= 100, text
+    assert len(text.splitlines()) <= 24 and max(map(len, text.splitlines())) <= 80, text
     text = subprocess.run([WRAPPER, "--version"], capture_output=True, text=True, check=True).stdout
     equal(len(text.splitlines()), 1)
 
@@ -498,48 +586,73 @@ def _(place):
     equal(place.left(), [])
 
 
-@case("SIGTERM, SIGHUP and SIGINT reach the VMM")
-def _(place):
-    for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        place.log.unlink(missing_ok=True)
+def nothing_left(place, process):
+    """The VMM has ended; the watcher has, too, when the pipe that is its stderr ends."""
+    equal(process.communicate(timeout=10)[1], "")
+    assert not alive(int(place.facts("pid")[0]))
+    equal(place.left(), [])
+    equal(holders(place.scratch), [])
+
+
+def add_signal_case(n):
+    @case(f"{n.name}: it reaches the VMM, whose status comes back; no file, process or descriptor left")
+    def _(place):
         process = place.start()
         process.send_signal(n)
         equal(process.wait(10), 40 + n)
         equal(place.facts("signal"), [str(int(n))])
-        equal(place.left(), [])
-        equal(holders(place.scratch), [])
+        nothing_left(place, process)
 
 
-@case("Ctrl-C in a terminal reaches the VMM once")
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+    add_signal_case(number)
+
+
+@case("Ctrl-C in a terminal reaches the VMM once; no file, process or descriptor left")
 def _(place):
+    read_end, write_end = os.pipe()
     pid, terminal = pty.fork()
     if pid == 0:
+        os.dup2(write_end, 2)
         os.execve(WRAPPER, place.command(), place.environment("wait"))
+    os.close(write_end)
     wait_until(lambda: "ready\n" in (place.log.read_text() if place.log.exists() else ""), "the VMM")
     os.write(terminal, b"\x03")
     equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 40 + signal.SIGINT)
     equal(place.facts("signal"), [str(int(signal.SIGINT))])
+    equal(os.read(read_end, 1000), b"")  # the watcher, which is in no terminal, has ended as well
+    equal((place.left(), holders(place.scratch)), ([], []))
+    os.close(read_end)
     os.close(terminal)
 
 
 @case("SIGKILL of the wrapper: no file, no process, no descriptor left")
 def _(place):
     process = place.start()
-    vmm = int(place.facts("pid")[0])
     process.kill()
     equal(process.wait(10), -signal.SIGKILL)
-    wait_until(lambda: not alive(vmm), "the VMM to die")
-    equal(place.left(), [])
-    equal(holders(place.scratch), [])
+    nothing_left(place, process)
 
 
 @case("SIGKILL of the VMM: no file, no process, no descriptor left")
 def _(place):
     process = place.start()
-    os.kill(int(place.facts("pid")[0]), signal.SIGKILL)
-    assert process.wait(10) in (-signal.SIGKILL, 128 + signal.SIGKILL)
-    equal(place.left(), [])
-    equal(holders(place.scratch), [])
+    equal(int(place.facts("pid")[0]), process.pid)  # it is in the wrapper's place
+    os.kill(process.pid, signal.SIGKILL)
+    equal(process.wait(10), -signal.SIGKILL)
+    nothing_left(place, process)
+
+
+@case("SIGKILL of the wrapper at any step before the VMM: no file, no process, no descriptor left")
+def _(place):
+    need("strace")
+    for step in ("socketpair", "wait4", "ftruncate", "fchmod", "setrlimit,prlimit64:when=2", "execve"):
+        calls, _, when = step.partition(":")
+        inject = f"inject={calls}:signal=KILL" + (f":{when}" if when else "")
+        command = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject, *place.command()]
+        result = subprocess.run(command, env=place.environment(), capture_output=True, text=True, check=False, timeout=20)
+        equal((step, result.returncode, result.stderr), (step, -signal.SIGKILL, ""))
+        equal((place.facts("pid"), place.left(), holders(place.scratch)), ([], [], []))
 
 
 @case("the VMM gets the caller's signal mask and no core dumps")
@@ -548,6 +661,16 @@ def _(place):
     equal(place.facts("blocked"), [])
     equal(place.facts("core"), ["0 0"])
     equal(place.facts("filter"), ["00000000"])
+
+
+@case("a crash of the VMM leaves no core dump, whatever the caller's limit")
+def _(place):
+    limit = ["prlimit", "--core=unlimited:unlimited"]
+    process = subprocess.Popen([*limit, *place.command()], env=place.environment("kill 11"), cwd=place.path)
+    _, status = os.waitpid(process.pid, 0)
+    process.returncode = -signal.SIGSEGV
+    equal((os.WTERMSIG(status), os.WCOREDUMP(status)), (signal.SIGSEGV, False))
+    equal(sorted(p.name for p in place.path.iterdir()), ["log", "scratch"])
 
 
 @case("a disk that fills up: the VMM goes on, and its space comes back")
@@ -597,6 +720,18 @@ def _(place):
     ):
         text = (source / name).read_text()
         equal((name, [option for option in options if option not in text]), (name, []))
+
+
+@case("the manual names every environment variable, and what wins")
+def _(place):
+    source = pathlib.Path(__file__).resolve().parent.parent.parent
+    variables = set()
+    for file in (source / "host-wrapper").glob("*.c"):
+        variables |= set(re.findall(r'getenv\("(\w+)"\)', file.read_text()))
+    assert len(variables) >= 6, variables
+    text = (source / "man/ccvm-scratch-run.1.scd").read_text()
+    equal([name for name in variables if f"*{name}*" not in text and f"${name}" not in text], [])
+    assert "An option wins over its environment variable, and that over the\ndefault." in text
 
 
 @case("bash completes options, their values, and then leaves the line to the VMM")
