@@ -227,8 +227,8 @@ static void become_watcher(Watch *w) {
 }
 
 /* In a child that ends at once, so that the watcher is nobody's to wait for: the VMM knows nothing of it.
- * That child is vfork(2)'s, which has no memory of its own to set up and tear down, a quarter of the time to the
- * VMM's start; so it does what is safe in a signal handler, and nothing else. */
+ * That child is vfork(2)'s, which has no memory of its own to set up and tear down, a quarter of the time
+ * until the VMM starts; so it does what is safe in a signal handler, and nothing else. */
 _Noreturn static void spawn_watcher(Watch *w) {
         pid_t pid;
 

@@ -2,9 +2,9 @@
 
 /* A stand-in for the VMM: says what it was started with, then does what it is told.
  *
- * Writes to $FAKE_VMM_LOG, one fact a line: "clock NSEC" (CLOCK_MONOTONIC, first of all), "pid N", "maxrss KIB"
- * (of this process so far, and so also of what it was before), "arg ARGUMENT", "fd N TARGET SIZE BLOCKS MODE LINKS", "core SOFT HARD", "filter N",
- * "blocked SIGNALS", "ready", "signal N" for the one that comes.
+ * Writes to $FAKE_VMM_LOG, one fact a line: "clock NSEC" (CLOCK_MONOTONIC, first of all), "pid N", "maxrss
+ * KIB" (of this process so far, and so also of what it was before), "arg ARGUMENT", "fd N TARGET SIZE BLOCKS
+ * MODE LINKS", "core SOFT HARD", "filter N", "blocked SIGNALS", "ready", "signal N" for the one that comes.
  *
  * $FAKE_VMM_REPORT: a file whose content it sends through the inherited socket, as the guest's report.
  *

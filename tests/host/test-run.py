@@ -55,6 +55,7 @@ class Place:
         self.scratch = self.path / "scratch"
         self.scratch.mkdir()
         self.log = self.path / "log"
+        self.processes = []  # what a case that fails would leave
 
     def environment(self, todo="exit 0", report=None, **extra):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("CCVM_", "XDG_"))}
@@ -81,6 +82,7 @@ class Place:
         """Starts it and waits until the VMM is there. stderr ends when both the VMM and the watcher have."""
         env = self.environment(todo, **extra)
         process = subprocess.Popen(self.command(*options), env=env, stderr=subprocess.PIPE, text=True)
+        self.processes.append(process)
         wait_until(lambda: self.log.exists() and "ready\n" in self.log.read_text(), "the VMM to start")
         return process
 
@@ -771,31 +773,42 @@ PS1= RPS1=; unsetopt beep; print ready >{out}
 """
 
 
-def zsh_complete(place, line):
-    """What zsh's editor makes of the line when Tab is pressed at its end."""
-    source = pathlib.Path(__file__).resolve().parent.parent.parent
-    out = place.path / "out"
-    out.unlink(missing_ok=True)
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(place.path)
-        os.execvpe("zsh", ["zsh", "-f", "-i"], place.environment(TERM="dumb"))
-    try:
-        os.write(terminal, ZSH_SETUP.format(completion=source / "host-wrapper/completion", out=out).encode())
-        wait_until(lambda: out.exists() and out.read_text() == "ready\n", "zsh")
-        os.write(terminal, line.encode() + b"\t\x18")
-        wait_until(lambda: out.read_text().startswith("ccvm"), "zsh to complete")
-        return out.read_text().rstrip("\n")
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(terminal)
+class Zsh:
+    """An interactive zsh that has our completion."""
+
+    def __init__(self, place):
+        source = pathlib.Path(__file__).resolve().parent.parent.parent
+        self.out = place.path / "out"
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.chdir(place.path)
+            os.execvpe("zsh", ["zsh", "-f", "-i"], place.environment(TERM="dumb"))
+        setup = ZSH_SETUP.format(completion=source / "host-wrapper/completion", out=self.out)
+        os.write(self.terminal, setup.encode())
+        self.read()
+
+    def read(self):
+        wait_until(lambda: self.out.exists() and self.out.read_text().endswith("\n"), "zsh")
+        text = self.out.read_text().strip()
+        self.out.unlink()
+        return text
+
+    def complete(self, line):
+        """What the editor makes of the line when Tab is pressed at its end."""
+        os.write(self.terminal, f"\x15{line}\t\x18".encode())
+        return self.read()
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.terminal)
 
 
 @case("zsh completes options, their values, and then leaves the line to the VMM")
 def _(place):
     need("zsh")
     (place.path / "some-file").touch()
+    zsh = Zsh(place)
     for words, expected in (
         ("--vm-d", "--vm-disk-size="),
         ("--marker=c", "--marker=credential"),
@@ -810,8 +823,9 @@ def _(place):
         ("--vm-disk-size=20 unshare --dry", "unshare --dry"),  # no longer ours
         ("-- cat some", "cat some-file"),
     ):
-        result = zsh_complete(place, f"ccvm-scratch-run {words}").rstrip(" ")
-        assert result.endswith(expected), (words, result)
+        result = zsh.complete(f"ccvm-scratch-run {words}")
+        assert result.endswith(f" {expected}"), (words, result)
+    zsh.end()
 
 
 # The guest's report.
@@ -1105,6 +1119,7 @@ class Qemu:
             stderr=subprocess.PIPE,
             pass_fds=[theirs.fileno()],
         )
+        place.processes.append(self.process)
         theirs.close()
         self.monitor = ours.makefile("rwb")
         self.monitor.readline()  # the greeting
@@ -1225,8 +1240,9 @@ def _(place):
 def run_case(number, name, function):
     """Prints the TAP lines of one case. Whether it is all right."""
     with tempfile.TemporaryDirectory(prefix="ccvm-test-", dir=DISK) as path:
+        place = Place(path)
         try:
-            function(Place(path))
+            function(place)
         except Skip as reason:
             print(f"ok {number} - {name} # SKIP {reason}", flush=True)
             return True
@@ -1234,6 +1250,9 @@ def run_case(number, name, function):
             print(f"not ok {number} - {name}")
             print("\n".join(f"# {line}" for line in str(error).splitlines()), flush=True)
             return False
+        finally:
+            for process in place.processes:
+                process.kill()
     print(f"ok {number} - {name}", flush=True)
     return True
 
