@@ -1064,7 +1064,7 @@ def ask_qemu(place, program, machine, *options):
     result = subprocess.run(
         place.command("--vm-disk-size=20", *options, vmm=vmm),
         env=place.environment(),
-        input="info block\ninfo chardev\ninfo qtree\nquit\n",
+        input="info block\ninfo chardev\ninfo iothreads\ninfo qtree\nquit\n",
         capture_output=True,
         text=True,
         check=False,
@@ -1077,6 +1077,7 @@ def ask_qemu(place, program, machine, *options):
 
 def check_qemu(place, program, machine, disk, serial):
     text = ask_qemu(place, program, machine)
+    equal("ccvm-scratch-io:" in text, not machine.startswith("microvm"))
     for words in (
         "writeback, ignore flushes",
         f"dev: {disk}, id",
@@ -1177,6 +1178,8 @@ def _(place):
     qemu = Qemu(place)
     print(f"# QEMU {qemu.execute('query-version')['package']}")
     assert qemu.image().st_blocks * 512 <= 64 * 1024, qemu.image()
+    disk = "/machine/peripheral/ccvm-scratch-disk/virtio-backend"
+    equal(qemu.execute("qom-get", path=disk, property="iothread"), "/objects/ccvm-scratch-io")
     qemu.io("write -P 0xa5 4M 16M")
     assert qemu.image().st_blocks * 512 >= 16 << 20, qemu.image()
     qemu.io("discard 4M 16M")
