@@ -574,6 +574,17 @@ def _(place):
     assert not (place.path / ".cache").exists()
 
 
+@case("--dry-run prints what is then run")
+def _(place):
+    vmm = (FAKE_VMM, "-append", "quiet", "-M", "q35")
+    for options in ((), ("--lock-memory", "--marker=credential"), ("--vmm=cloud-hypervisor",)):
+        place.log.unlink(missing_ok=True)
+        dry = place.run("--dry-run", *options, vmm=vmm)
+        equal(place.facts("pid"), [])
+        equal(place.run(*options, vmm=vmm).returncode, 0)
+        equal(place.facts("arg"), dry.stdout.splitlines())
+
+
 @case("the VMM's exit status comes back")
 def _(place):
     for status in (0, 1, 2, 42, 255):
