@@ -117,8 +117,7 @@ static int attach_image(Argv *command, int fd) {
 }
 
 /* As many queues as the guest has CPUs is QEMU's own default on PCI. A thread of its own for the disk, away
- * from the main loop, is measurably faster for small requests; QEMU 7.2's microvm cannot give it one without
- * KVM. */
+ * from the main loop, is somewhat faster; QEMU 7.2's microvm cannot give it one without KVM. */
 static int attach_disk(Argv *command, const QemuCommand *c, const VmmRequest *request) {
         int r;
 

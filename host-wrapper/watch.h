@@ -16,6 +16,6 @@ typedef struct WatchConfig {
 } WatchConfig;
 
 /* Starts the watcher, and removes an old status_file. socket_fd is its end of a stream socket pair, whose
- * other end the VMM gets; the caller's copy stays the caller's. Of the caller's other descriptors the watcher
- * keeps stderr alone. Logs what it cannot do. 0 or -errno. */
+ * other end the VMM gets; the caller's copy stays the caller's. The watcher keeps no other of the caller's
+ * descriptors but stderr. Logs what it cannot do. 0 or -errno. */
 int watch_start(const WatchConfig *config, int socket_fd);

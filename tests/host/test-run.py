@@ -1130,7 +1130,7 @@ class Qemu:
     def __init__(self, place, *options, scratch=None):
         need("qemu-system-x86_64")
         ours, theirs = socket.socketpair()
-        vmm = ("qemu-system-x86_64", "-M", "q35,accel=tcg", "-m", "64", "-S", "-nodefaults", "-display", "none")
+        vmm = ("qemu-system-x86_64", "-M", "q35,accel=tcg", "-m", "64", "-smp", "2", "-S", "-nodefaults", "-display", "none")
         monitor = ("-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "qmp,mode=control")
         where = [f"--scratch-dir={scratch}"] if scratch else []
         self.process = subprocess.Popen(
@@ -1191,6 +1191,7 @@ def _(place):
     assert qemu.image().st_blocks * 512 <= 64 * 1024, qemu.image()
     disk = "/machine/peripheral/ccvm-scratch-disk/virtio-backend"
     equal(qemu.execute("qom-get", path=disk, property="iothread"), "/objects/ccvm-scratch-io")
+    equal(qemu.execute("qom-get", path=disk, property="num-queues"), 2)  # QEMU's own default, the guest's CPUs
     qemu.io("write -P 0xa5 4M 16M")
     assert qemu.image().st_blocks * 512 >= 16 << 20, qemu.image()
     qemu.io("discard 4M 16M")
