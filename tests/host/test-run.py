@@ -920,7 +920,7 @@ def _(place):
 
 @case("--require-encrypted leaves an encrypted guest alone")
 def _(place):
-    equal(place.hear(ENCRYPTED + b"\n", "--require-encrypted", "--report-timeout=1"), (TERMINATED, ""))
+    equal(place.hear(ENCRYPTED + b"\n", "--require-encrypted", "--report-timeout=10"), (TERMINATED, ""))
     refused(place.run("--require-encrypted", size="0"), 2, "--require-encrypted", "--vm-disk-size=N")
     refused(place.run("--require-encrypted", vmm=("q", "-daemonize")), 2, "--require-encrypted", "-daemonize")
 
@@ -1060,7 +1060,7 @@ def _(place):
     plain, wrapped = map(statistics.median, times)
     print(f"# {wrapped - plain:.1f} ms, median of 15")
     # The aim is 5 ms on a machine with nothing else to do, which one that runs tests is not.
-    assert wrapped - plain < 50, times
+    assert min(times[1]) - min(times[0]) < 50, times
 
 
 # Real VMMs.
