@@ -17,30 +17,28 @@ void config_done(Config *c) {
 
 static int print_help(void) {
         puts("ccvm-scratch-run [OPTIONS…] [--] VMM [ARGUMENTS…]\n"
+             "Run a virtual machine with an encrypted throw-away disk.\n"
              "\n"
-             "Run a virtual machine with an encrypted throw-away disk that leaves nothing behind.\n"
-             "\n"
-             "  --vm-disk-size=N     Size of the disk in GiB, or with a suffix M, G, T; 0: run the command\n"
-             "                       untouched ($CCVM_VM_DISK_SIZE; default 0)\n"
-             "  --scratch-dir=DIR    Where the image lives, on a disk ($CCVM_SCRATCH_DIR; default\n"
-             "                       $XDG_CACHE_HOME/ccvm or ~/.cache/ccvm)\n"
+             "  --vm-disk-size=N     Size in GiB, or with a suffix M, G, T; 0: leave the\n"
+             "                       command untouched ($CCVM_VM_DISK_SIZE; default 0)\n"
+             "  --scratch-dir=DIR    Where the image lives, on a disk ($CCVM_SCRATCH_DIR;\n"
+             "                       default $XDG_CACHE_HOME/ccvm or ~/.cache/ccvm)\n"
              "  --keep-image=FILE    Give the image a name and keep it\n"
-             "  --vmm=KIND           qemu or cloud-hypervisor (default: by the command's name)\n"
-             "  --marker=HOW         Tell the guest by auto, append, credential, none (default auto)\n"
+             "  --vmm=KIND           qemu, cloud-hypervisor (default: by the command's name)\n"
+             "  --marker=HOW         Tell the guest by auto, append, credential, none\n"
              "  --seed=DIR           Write the marker file DIR/vm-disk, and only that\n"
              "  --lock-memory        Keep guest RAM out of the swap ($CCVM_MLOCK=1)\n"
              "  --status-file=FILE   Write the guest's status there, when it comes\n"
-             "  --require-encrypted  Kill the VM if the guest does not say that its disk is encrypted\n"
-             "  --report-timeout=SEC …within so many seconds (default 300)\n"
-             "  --dry-run            Print the final command, one argument a line, and create nothing\n"
-             "  --print-args         Print only the arguments to add, for an image that the caller\n"
-             "  --image-fd=N           has open as descriptor N\n"
+             "  --require-encrypted  Kill the VM unless the guest says \"encrypted\"\n"
+             "  --report-timeout=SEC   within so many seconds (default 300)\n"
+             "  --dry-run            Print the final command and create nothing\n"
+             "  --print-args         Print only the arguments to add, for an image that the\n"
+             "  --image-fd=N           caller has open as descriptor N\n"
              "  -h --help            Show this help\n"
              "  --version            Show the version\n"
              "\n"
              "$CCVM_SCRATCH_ALLOW_TMPFS=1 allows a scratch directory in RAM.\n"
-             "Exit status: the VMM's; 2 usage error, 1 refused or failed before the start.\n"
-             "See ccvm-scratch-run(1).");
+             "Exit status: the VMM's; 2 usage error, 1 refused or failed before the start.");
         return 0;
 }
 

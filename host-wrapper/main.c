@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <sys/socket.h>
 
 #include "cloud-hypervisor.h"
 #include "config.h"
@@ -126,7 +127,7 @@ static int print_args(const Config *c) {
         return r < 0 ? r : print_lines(args.v);
 }
 
-/* The descriptors' numbers are those that the real ones would most probably have. */
+/* The descriptors' numbers are those that run_vmm() will get, since nothing else is opened in between. */
 static int dry_run(const Config *c) {
         VmmRequest request = { .marker = c->marker, .lock_memory = c->lock_memory };
         _cleanup_free_ char *dir = image_directory(c);
@@ -139,26 +140,43 @@ static int dry_run(const Config *c) {
         dir_fd = open_place(c, dir);
         if (dir_fd < 0)
                 return dir_fd;
-        request.report_fd = c->vmm == VMM_QEMU ? dir_fd + 1 : -EBADF;
-        request.image_fd = c->vmm == VMM_QEMU ? dir_fd + 2 : dir_fd + 1;
+        request.image_fd = dir_fd + 1;
+        request.report_fd = c->vmm == VMM_QEMU ? dir_fd + 2 : -EBADF;
         r = assemble(c, &request, &args);
         return r < 0 ? r : print_lines(args.v);
 }
 
-static int start_watcher(const Config *c) {
-        return watch_start(&(const WatchConfig) {
-                .status_file = c->status_file,
-                .require_encrypted = c->require_encrypted,
-                .report_timeout_sec = c->report_timeout_sec,
-        });
+static int start_watcher(const Config *c, int socket_fd) {
+        return watch_start(
+                &(const WatchConfig) {
+                        .status_file = c->status_file,
+                        .require_encrypted = c->require_encrypted,
+                        .report_timeout_sec = c->report_timeout_sec,
+                },
+                socket_fd);
 }
 
-/* Nothing is left to go wrong but the VMM itself. */
-static int inherit_and_execute(const VmmRequest *request, char *const *command) {
+/* Nothing is left to go wrong but the VMM itself. The watcher comes last: what this process writes to memory
+ * after the fork has to be copied first. */
+static int inherit_and_execute(const Config *c, const VmmRequest *request, int watcher_fd,
+                               char *const *command) {
+        int r;
+
         if (fcntl(request->image_fd, F_SETFD, 0) < 0 ||
             (request->report_fd >= 0 && fcntl(request->report_fd, F_SETFD, 0) < 0))
                 return log_error_errno(errno, "Cannot pass the image on");
-        return execute(command);
+        r = watcher_fd >= 0 ? start_watcher(c, watcher_fd) : 0;
+        return r < 0 ? r : execute(command);
+}
+
+static int make_report_socket(int *ret_vmm_fd, int *ret_watcher_fd) {
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+                return log_error_errno(errno, "Cannot make a socket for the guest's report");
+        *ret_vmm_fd = pair[0];
+        *ret_watcher_fd = pair[1];
+        return 0;
 }
 
 static int make_image(const Config *c, int dir_fd, const char *dir) {
@@ -167,7 +185,7 @@ static int make_image(const Config *c, int dir_fd, const char *dir) {
 }
 
 static int run_vmm(const Config *c) {
-        _cleanup_close_ int dir_fd = -EBADF, image_fd = -EBADF, report_fd = -EBADF;
+        _cleanup_close_ int dir_fd = -EBADF, image_fd = -EBADF, report_fd = -EBADF, watcher_fd = -EBADF;
         _cleanup_free_ char *dir = image_directory(c);
         _cleanup_(argv_done) Argv args = {};
         VmmRequest request;
@@ -181,15 +199,12 @@ static int run_vmm(const Config *c) {
         dir_fd = open_place(c, dir);
         if (dir_fd < 0)
                 return dir_fd;
-        /* Before there is an image, so that the watcher does not have it for a single moment. */
-        if (c->vmm == VMM_QEMU) {
-                report_fd = start_watcher(c);
-                if (report_fd < 0)
-                        return report_fd;
-        }
         image_fd = make_image(c, dir_fd, dir);
         if (image_fd < 0)
                 return image_fd;
+        r = c->vmm == VMM_QEMU ? make_report_socket(&report_fd, &watcher_fd) : 0;
+        if (r < 0)
+                return r;
 
         request = (VmmRequest) { image_fd, report_fd, c->marker, c->lock_memory };
         r = assemble(c, &request, &args);
@@ -200,7 +215,7 @@ static int run_vmm(const Config *c) {
         if (!c->lock_memory)
                 memory_warn_of_swap();
         memory_forbid_core_dumps();
-        return inherit_and_execute(&request, args.v);
+        return inherit_and_execute(c, &request, watcher_fd, args.v);
 }
 
 static int run_config(const Config *c) {

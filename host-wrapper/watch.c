@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,7 +21,7 @@
 
 typedef struct Watch {
         const WatchConfig *config;
-        int socket_fd;
+        int socket_fd;     /* the caller's */
         int pid_fd;        /* the VMM's; only with require_encrypted */
         int status_dir_fd; /* of status_file; only with it */
         char line[REPORT_LINE_MAX];
@@ -33,7 +32,6 @@ typedef struct Watch {
 } Watch;
 
 static void watch_done(Watch *w) {
-        safe_close(w->socket_fd);
         safe_close(w->pid_fd);
         safe_close(w->status_dir_fd);
 }
@@ -226,15 +224,18 @@ static void become_watcher(Watch *w) {
         (void) !chdir("/");
 }
 
-/* In a child that ends at once, so that the watcher is nobody's to wait for: the VMM knows nothing of it. */
-static void spawn_watcher(Watch *w) {
+/* In a child that ends at once, so that the watcher is nobody's to wait for: the VMM knows nothing of it.
+ * That child is vfork(2)'s, which has no memory of its own to set up and tear down, a quarter of the time
+ * until the VMM starts; so it does what is safe in a signal handler, and nothing else. Descriptors, signals
+ * and directory are its own. */
+_Noreturn static void spawn_watcher(Watch *w) {
         pid_t pid;
 
         (void) setsid();
-        pid = fork();
+        become_watcher(w);
+        pid = _Fork();
         if (pid != 0)
                 _exit(pid < 0);
-        become_watcher(w);
         watch_run(w);
         _exit(0);
 }
@@ -243,7 +244,7 @@ static int start_child(Watch *w) {
         int status;
         pid_t pid;
 
-        pid = fork();
+        pid = vfork();
         if (pid < 0)
                 return -errno;
         if (pid == 0)
@@ -257,15 +258,14 @@ static int start_child(Watch *w) {
         return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
 }
 
-int watch_start(const WatchConfig *config) {
+int watch_start(const WatchConfig *config, int socket_fd) {
         _cleanup_(watch_done) Watch w = {
                 .config = config,
-                .socket_fd = -EBADF,
+                .socket_fd = socket_fd,
                 .pid_fd = -EBADF,
                 .status_dir_fd = -EBADF,
         };
-        _cleanup_close_ int vmm_fd = -EBADF;
-        int pair[2], r;
+        int r;
 
         if (config->status_file) {
                 w.status_dir_fd = open_status_dir(config->status_file);
@@ -277,12 +277,6 @@ int watch_start(const WatchConfig *config) {
                 if (w.pid_fd < 0)
                         return log_error_errno(errno, "Cannot watch the VMM for --require-encrypted");
         }
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-                return log_error_errno(errno, "Cannot make a socket for the guest's report");
-        w.socket_fd = pair[0];
-        vmm_fd = pair[1];
         r = start_child(&w);
-        if (r < 0)
-                return log_error_errno(r, "Cannot start the process that hears the guest's report");
-        return TAKE_FD(vmm_fd);
+        return r < 0 ? log_error_errno(r, "Cannot start the process that hears the guest's report") : 0;
 }

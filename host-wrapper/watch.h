@@ -15,6 +15,7 @@ typedef struct WatchConfig {
         unsigned report_timeout_sec; /* with require_encrypted: or says nothing for so long */
 } WatchConfig;
 
-/* Starts the watcher, and removes an old status_file. Logs what it cannot do. Returns the VMM's end of the
- * pair (a stream socket, O_CLOEXEC), or -errno. */
-int watch_start(const WatchConfig *config);
+/* Starts the watcher, and removes an old status_file. socket_fd is its end of a stream socket pair, whose
+ * other end the VMM gets; the caller's copy stays the caller's. The watcher keeps no other of the caller's
+ * descriptors but stderr. Logs what it cannot do. 0 or -errno. */
+int watch_start(const WatchConfig *config, int socket_fd);

@@ -2,9 +2,9 @@
 
 /* A stand-in for the VMM: says what it was started with, then does what it is told.
  *
- * Writes to $FAKE_VMM_LOG, one fact a line: "pid N", "maxrss KIB" (of this process so far, and so also of
- * what it was before), "arg ARGUMENT", "fd N TARGET SIZE BLOCKS MODE LINKS", "core SOFT HARD", "filter N",
- * "blocked SIGNALS", "ready", "signal N" for the one that comes.
+ * Writes to $FAKE_VMM_LOG, one fact a line: "clock NSEC" (CLOCK_MONOTONIC, first of all), "pid N", "maxrss
+ * KIB" (of this process so far, and so also of what it was before), "arg ARGUMENT", "fd N TARGET SIZE BLOCKS
+ * MODE LINKS", "core SOFT HARD", "filter N", "blocked SIGNALS", "ready", "signal N" for the one that comes.
  *
  * $FAKE_VMM_REPORT: a file whose content it sends through the inherited socket, as the guest's report.
  *
@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "macro.h"
 
@@ -101,8 +102,10 @@ static int fill_image(void) {
 int main(int argc, char **argv) {
         const char *todo = getenv("FAKE_VMM_DO") ?: "exit 0", *value;
         sigset_t signals, blocked;
+        struct timespec now;
         struct rusage usage;
 
+        (void) clock_gettime(CLOCK_MONOTONIC, &now);
         sigemptyset(&signals);
         sigaddset(&signals, SIGTERM);
         sigaddset(&signals, SIGINT);
@@ -113,6 +116,7 @@ int main(int argc, char **argv) {
         if (!report)
                 return 99;
         (void) getrusage(RUSAGE_SELF, &usage);
+        fprintf(report, "clock %lld%09ld\n", (long long) now.tv_sec, now.tv_nsec);
         fprintf(report, "pid %i\n", (int) getpid());
         fprintf(report, "maxrss %ld\n", usage.ru_maxrss);
         for (int i = 0; i < argc; i++)

@@ -43,6 +43,7 @@ static const Device devices[] = {
         { "253:6", "dm-6", .slaves = { "dm-5=253:5" }, .uuid = "LVM-x" },
         { "253:7", "dm-7", .slaves = { "dm-5=253:5", "sda=8:0" }, .uuid = "LVM-y" },
         { "253:8", "dm-8", .slaves = { "sda=8:0", "dm-5=253:5" }, .uuid = "LVM-z" },
+        { "253:9", "dm-9", .slaves = { "loop1=7:1" }, .uuid = "CRYPT-LUKS2-x" },
         { "253:4", "dm-4", .slaves = { "gone=253:99" } },
         { "259:0", "nullb0" },
         { "259:1", "loop1/loop1p1", .partition = true },
@@ -87,6 +88,8 @@ static const char mountinfo[] =
         "64 21 253:4 / /dm-lost rw - xfs /dev/mapper/l rw\n"
         "65 21 9:0 / /md rw - ext4 /dev/md0 rw\n"
         "66 21 259:2 / /ramdisk rw - ext4 /dev/ramdisk rw\n"
+        "73 21 253:9 / /dm-loop rw - ext4 /dev/mapper/l rw\n"
+        "74 21 0:52 / /ovl-loop rw - overlay overlay rw,lowerdir=/l,upperdir=/dm-loop/u,workdir=/dm-loop/w\n"
         "72 21 253:6 / /crypt rw - ext4 /dev/mapper/c rw\n"
         "67 21 99:9 / /unknown rw - ext4 /dev/unknown rw\n"
         "68 21 0:50 / /mnt rw - tmpfs tmpfs rw\n"
@@ -247,6 +250,8 @@ static void test_classify(void **state) {
                 { 59, BACKING_RAM, "vfat on loop1p1 of loop1 over tmpfs" },
                 { 61, BACKING_RAM, "ext4 on dm-1 over zram0" },
                 { 62, BACKING_RAM, "xfs on dm-2 over dm-1 over zram0" },
+                { 73, BACKING_RAM, "ext4 on dm-9 over loop1 over tmpfs" },
+                { 74, BACKING_RAM, "overlay over ext4 on dm-9 over loop1 over tmpfs" },
                 { 65, BACKING_RAM, "ext4 on md0 over ram0" },
                 { 68, BACKING_RAM, "tmpfs" },
                 { 71, BACKING_RAM, "tmpfs" },
