@@ -189,6 +189,8 @@ in
             "virtio_pci"
             "dm_mod"
             "dm_crypt"
+            # For the port on which the host hears how it went.
+            "virtio_console"
           ]
           # The ways of the marker: QEMU's fw_cfg and SMBIOS carry system credentials.
           ++ lib.optionals pkgs.stdenv.hostPlatform.isx86_64 [
@@ -212,9 +214,12 @@ in
 
           # For the udev rules of device-mapper: without them activation would wait for a udev that never answers.
           services.lvm.enable = true;
+          # And our own: nobody looks for a file system on the raw disk.
+          services.udev.packages = [ cfg.package.initrd ];
         };
         # And in the system, for ccvm-scratch wipe.
         services.lvm.enable = true;
+        services.udev.packages = [ cfg.package.initrd ];
       })
 
       (lib.mkIf store {

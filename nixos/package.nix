@@ -56,6 +56,7 @@ stdenv.mkDerivation {
     (lib.mesonOption "systemgeneratordir" "${placeholder "initrd"}/lib/systemd/system-generators")
     (lib.mesonOption "systemunitdir" "${placeholder "initrd"}/lib/systemd/system")
     (lib.mesonOption "catalogdir" "${placeholder "initrd"}/lib/systemd/catalog")
+    (lib.mesonOption "udevdir" "${placeholder "initrd"}/lib/udev")
     (lib.mesonOption "programdir" "${placeholder "initrd"}/lib/ccvm-scratch")
   ];
   mesonInstallTags = [ (if forHost then "host" else "guest") ];

@@ -25,6 +25,7 @@ in
         "algif_skcipher"
       ];
       services.lvm.enable = switch;
+      services.udev.packages = packages;
       supportedFilesystems = strings;
       systemd = {
         enable = option types.bool true;
@@ -54,6 +55,7 @@ in
     })) { };
 
     services.lvm.enable = switch;
+    services.udev.packages = packages;
     systemd.packages = packages;
   };
 }
