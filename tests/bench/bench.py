@@ -2,6 +2,7 @@
 """The benchmark's command line: which variants, how often, and where the results go."""
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -23,7 +24,12 @@ def parse_arguments(names):
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="boots of each variant (3)")
     parser.add_argument("--quick", action="store_true", help="one boot of each of the first variants, no idle minute")
     parser.add_argument("--keep", action="store_true", help="keep the boots of earlier runs of this image, make only the others")
+    parser.add_argument("--parts", default="boot,speed,cost", help="boot, speed (fio), cost (initrd, generator); all")
+    parser.add_argument("--seconds", type=int, default=3, metavar="S", help="guest time of each fio job (3)")
     arguments = parser.parse_args()
+    arguments.parts = ["boot"] if arguments.quick else arguments.parts.split(",")
+    if unknown := set(arguments.parts) - {"boot", "speed", "cost"}:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if unknown := set(arguments.variants) - set(names):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
     return arguments
@@ -52,36 +58,55 @@ def main():
     import variants
 
     arguments = parse_arguments(list(variants.NAMES))
-    names = arguments.variants or (variants.QUICK if arguments.quick else variants.NAMES)
-    repeat = 1 if arguments.quick else arguments.repeat
-
     import boots
+    import initrd
     import report
+    import speed
 
     guest = pathlib.Path(os.environ["CCVM_GUEST"])
-    results = pathlib.Path(os.environ["CCVM_CACHE"]) / f"bench-{guest.name.removeprefix('guest-')}"
+    cache = pathlib.Path(os.environ["CCVM_CACHE"])
+    results = cache / f"bench-{guest.name.removeprefix('guest-')}"
     results.mkdir(exist_ok=True)
     boots.vm.LOGS = results
 
-    todo = [(n, name) for n in range(1, repeat + 1) for name in names]
-    progress = Progress(len(todo))
+    def boot(name, path):
+        figures = boots.boot(variants.make(name), idle=not arguments.quick)
+        path.write_text(json.dumps(figures, indent=1))
+
+    def measure_speed(name, path):
+        variant = speed.plain() if name == "plain-20g" else variants.make(name)
+        path.write_text(json.dumps(speed.run(variant, arguments.seconds), indent=1))
+
+    jobs = []  # (what, where its result goes, function)
+    if "boot" in arguments.parts:
+        names = arguments.variants or (variants.QUICK if arguments.quick else variants.NAMES)
+        for n in range(1, (1 if arguments.quick else arguments.repeat) + 1):
+            jobs += [(f"{name}, boot {n}", results / f"{name}.{n}.json", functools.partial(boot, name)) for name in names]
+    if "speed" in arguments.parts:
+        for name in variants.SPEED:
+            jobs.append((f"{name}, speed", results / f"speed-{name}.json", functools.partial(measure_speed, name)))
+    if "cost" in arguments.parts:
+        jobs.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
+
     failed = False
-    for n, name in todo:
-        path = results / f"{name}.{n}.json"
+    progress = Progress(len(jobs))
+    for what, path, function in jobs:
+        progress.begin(what)
         if arguments.keep and path.exists():
             continue
-        progress.begin(f"{name}, boot {n}")
         try:
-            figures = boots.boot(variants.make(name), idle=not arguments.quick)
-            path.write_text(json.dumps(figures, indent=1))
+            function(path=path)
             progress.end("  ok")
         except Exception:
             failed = True
             progress.end("FAIL")
             traceback.print_exc()
 
+    speeds = [json.loads(p.read_text()) for name in variants.SPEED if (p := results / f"speed-{name}.json").exists()]
+    if speeds:
+        speed.write(results / "part-2.md", speeds)
     report.write(results, list(variants.NAMES))
-    print(f"Results: {os.environ.get('CCVM_HOST_CACHE', results.parent)}/{results.name}/bench.md", file=sys.stderr)
+    print(f"Results: {os.environ.get('CCVM_HOST_CACHE', cache)}/{results.name}/bench.md", file=sys.stderr)
     return failed
 
 
