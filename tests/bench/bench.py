@@ -24,11 +24,11 @@ def parse_arguments(names):
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="boots of each variant (3)")
     parser.add_argument("--quick", action="store_true", help="one boot of each of the first variants, no idle minute")
     parser.add_argument("--keep", action="store_true", help="keep the boots of earlier runs of this image, make only the others")
-    parser.add_argument("--parts", default="boot,speed,cost", help="boot, speed (fio), cost (initrd, generator); all")
+    parser.add_argument("--parts", default="boot,speed,cost", help="boot, speed (fio), cost (initrd, generator), profile; all but the last")
     parser.add_argument("--seconds", type=int, default=3, metavar="S", help="guest time of each fio job (3)")
     arguments = parser.parse_args()
     arguments.parts = ["boot"] if arguments.quick else arguments.parts.split(",")
-    if unknown := set(arguments.parts) - {"boot", "speed", "cost"}:
+    if unknown := set(arguments.parts) - {"boot", "speed", "cost", "profile"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if unknown := set(arguments.variants) - set(names):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
@@ -60,6 +60,7 @@ def main():
     arguments = parse_arguments(list(variants.NAMES))
     import boots
     import initrd
+    import timeline
     import report
     import speed
 
@@ -87,6 +88,10 @@ def main():
             jobs.append((f"{name}, speed", results / f"speed-{name}.json", functools.partial(measure_speed, name)))
     if "cost" in arguments.parts:
         jobs.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
+    if "profile" in arguments.parts:
+        for name in arguments.variants or variants.QUICK:
+            function = functools.partial(timeline.write, variant=variants.make(name))
+            jobs.append((f"{name}, profile", results / f"profile-{name}.txt", function))
 
     failed = False
     progress = Progress(len(jobs))

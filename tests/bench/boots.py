@@ -244,7 +244,7 @@ def systemd_cryptsetup():
     directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-deb-", dir="/var/tmp"))
     (directory / "lists/partial").mkdir(parents=True)
     (directory / "archives/partial").mkdir(parents=True)
-    apt = ["apt-get", "-q", "-o", f"Dir::State::Lists={directory}/lists", "-o", f"Dir::Cache={directory}",
+    apt = ["apt-get", "-qq", "-o", f"Dir::State::Lists={directory}/lists", "-o", f"Dir::Cache={directory}",
            "-o", "APT::Sandbox::User=root"]
     for words in (["update"], ["download", "systemd-cryptsetup"]):
         subprocess.run(apt + words, check=True, cwd=directory, stdout=sys.stderr)
