@@ -10,11 +10,12 @@ METHOD = """\
 Made by `tests/bench/run`, which anyone can. All variants boot the same guest image in QEMU with
 `-accel tcg -icount shift=0,sleep=off -smp 1`; they differ by command line, disk, and files appended to the initrd.
 
-The guest's clock counts instructions, one a nanosecond: neither the host's speed nor what else it does is in it. An idle
-CPU's clock jumps to the next timer at once, so that a wait for the disk would cost what timers there are. Reads of
-what the host has in its page cache (the root image, all of it) end without a wait, by io_uring. Writes do not: *idle* is the time until
-the end of the boot in which the CPU had nothing to do. Of ours it is what pure RAM has too; of the others it is mostly
-a disk that is written to, and says little about a real one. Without it, what is left is work.
+The guest's clock counts instructions, one a nanosecond: neither the host's speed nor what else it does is in it. While
+the CPU is idle the clock does not stand still but jumps to the next timer, again and again until the disk has answered. What
+the host has in its page cache (the root image, all of it) is read without such a wait, by io_uring; writes do wait.
+So *idle*, the time until the end of the boot in which the CPU had nothing to do, is shown by itself: where
+it is more than that of pure RAM, the boot waited for a disk or for a timer, and for a disk the figure says little about a
+real one. *Work* is the delay of multi-user.target without it: instructions only, and the figure to compare.
 
 A cell is the median, with the distance between the smallest and the largest in brackets where there was more than one
 boot. Delays are those of the medians over pure RAM with the package.
@@ -50,11 +51,11 @@ def boot_table(variants):
 
     rows = [
         [boots[0]["title"], len(boots), median(values(boots, "switch_root")), delay(boots, "switch_root"),
-         delay(boots, "initrd_fs"), delay(boots, "up"), median(values(boots, "idle"))]
+         delay(boots, "initrd_fs"), delay(boots, "up"), median(values(boots, "idle")), delay(boots, "work_total")]
         for boots in variants.values()
     ]
     return table(["ms of guest time", "boots", "switch-root at", "delay of switch-root", "of initrd-fs.target",
-                  "of multi-user.target", "idle"], rows)
+                  "of multi-user.target", "idle", "work"], rows)
 
 
 def stage_table(variants):
@@ -78,7 +79,7 @@ def load(results, names):
     found = {}
     for name in names:
         if boots := [json.loads(path.read_text()) for path in sorted(results.glob(f"{name}.[0-9]*.json"))]:
-            found[name] = boots
+            found[name] = [{**boot, "work_total": boot["up"] - boot["idle"]} for boot in boots]
     return found
 
 
