@@ -2,11 +2,13 @@
 """The speed of the finished disk: fio and the unpacking of a source tree, by another clock than the boots.
 
 Instructions count here as well, but the clock of an idle CPU runs with the host's (sleep=on): what the guest computes
-is reproducible, and what it waits for the disk is what it waits for this one. How many requests reach the disk is
-counted too, and depends on no clock.
+is reproducible, and what it waits for the disk is what it waits for this one, on this host: the busier that is, the longer.
+Compare medians of the latency, unless the host had nothing else to do. How many requests reach the disk is counted too,
+and depends on no clock. Flushes reach the host's disk here; ccvm-scratch-run has QEMU ignore them.
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -100,7 +102,13 @@ def run(variant, seconds):
         difference = [b - a for a, b in zip(before, after)]
         # The kernel's Documentation/block/stat.rst has the order.
         found["disk"] = {"writes": difference[4], "sectors": difference[6], "flushes": difference[15]}
-    return {"title": variant.title, "mounted": report.line("mounted"), "figures": figures}
+    # The mean of five minutes is about that of the run.
+    return {
+        "title": variant.title,
+        "load": os.getloadavg()[1],
+        "mounted": report.line("mounted"),
+        "figures": figures,
+    }
 
 
 def plain():
@@ -131,4 +139,6 @@ def write(path, results):
         each = "file" if job == UNPACK else "operation"
         head = [job, "speed", "latency: 50 / 99 / 99.9 % (ms)", f"writes of the disk per {each}", "sectors", "flushes"]
         text += table(head, rows)
+    rows = [[result["title"], result["mounted"], f"{result['load']:.1f}"] for result in results]
+    text += table(["disk", "mounted", "load average of the host"], rows)
     path.write_text(text)
