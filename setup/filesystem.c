@@ -20,12 +20,13 @@ struct FileSystem {
  *
  * ext4: no journal, no reserved blocks, no copies of the superblock; the inode tables are left as they are
  * (lazy) and stay so (noinit_itable), where zeroing them would write for a minute after the boot and grow
- * the sparse image. A disk that was just attached has nothing to discard. Flushes (barrier) order writes for
- * a crash, which this data does not outlive. */
+ * the sparse image. Larger flex groups than usual: a fifth less of mkfs's time for 1 TiB, and fewer blocks.
+ * Still larger ones make the first allocations slow. A disk that was just attached has nothing to discard.
+ * Flushes (barrier) order writes for a crash, which this data does not outlive. */
 static const FileSystem file_systems[] = {
         {
                 .name = "ext4",
-                .mkfs = ARGV("mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-O",
+                .mkfs = ARGV("mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-G", "64", "-O",
                              "^has_journal,^resize_inode,sparse_super2", "-E",
                              "num_backup_sb=0,lazy_itable_init=1,nodiscard"),
                 .options = "noinit_itable,barrier=0,noauto_da_alloc",

@@ -29,7 +29,9 @@
 /* The smallest that LUKS2 has. There is no keyslot, so the area for them is as small as it can be. */
 #define METADATA_SIZE (UINT64_C(16) * 1024)
 #define KEYSLOTS_SIZE (UINT64_C(128) * 1024)
-#define DATA_OFFSET (UINT64_C(1024) * 1024) /* bytes, with the header on the disk */
+/* Bytes, with the header on the disk. All up to it is written by the format, so that it is no larger than
+ * needed; a multiple of every block size that a host's file system has. */
+#define DATA_OFFSET (UINT64_C(256) * 1024)
 
 struct Luks {
         struct crypt_device *cd;

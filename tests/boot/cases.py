@@ -56,7 +56,11 @@ def check_outcome(report, state, reason=None, failed=()):
         check_equal(report.lines("mappings"), ["No devices found"], "mappings")
 
 
-def check_encrypted(report, size, fs_type="ext4", offset=2048):
+# Sectors that the LUKS2 header takes.
+HEADER = 512
+
+
+def check_encrypted(report, size, fs_type="ext4", offset=HEADER):
     check_outcome(report, "encrypted")
     status = report.status
     table = report.line("table").split()

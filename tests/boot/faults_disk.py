@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 
-from cases import GIB, LUKS, MIB, check_outcome, check_scratch, directory
+from cases import GIB, HEADER, LUKS, MIB, check_outcome, check_scratch, directory
 from fault import FaultVM, check_fault, check_no_fault, check_one_pool, check_time, drop_in, program
 from fault import reference, seconds
 from vm import Image, check, check_equal
@@ -71,10 +71,10 @@ def odd_size():
     report = FaultVM("odd-size", devices=image.device()).run()
     check_outcome(report, "encrypted")
     table = report.line("table").split()
-    check_equal(table[:4], ["ccvm-scratch:", "0", str(size // 512 - 2048), "crypt"], "extent of the mapping")
+    check_equal(table[:4], ["ccvm-scratch:", "0", str(size // 512 - HEADER), "crypt"], "extent of the mapping")
     check("sector_size" not in report.line("table"), f"not sectors of 512 bytes: {table}")
     status = report.status
-    check_equal([status["sectorSize"], status["sizeBytes"]], [512, size - MIB], "status")
+    check_equal([status["sectorSize"], status["sizeBytes"]], [512, size - HEADER * 512], "status")
     check_scratch(report, "ext4")
     check_one_pool(report, "/dev/mapper/ccvm-scratch")
     check_time(report)
@@ -199,7 +199,7 @@ def write_error_in_format():
 def write_error_in_mkfs():
     """The header is there, and where the file system begins there is a bad sector."""
     image = disk(256 * MIB)
-    bad = [{"event": "none", "iotype": "write", "sector": 2048, "errno": 5}]
+    bad = [{"event": "none", "iotype": "write", "sector": HEADER, "errno": 5}]
     devices = failing_device(image, inject_error=bad)
     check_fault(FaultVM("write-error-in-mkfs", devices=devices).run(), "mkfs")
 
