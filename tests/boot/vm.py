@@ -170,8 +170,9 @@ class VM:
     With wrapper, a list of ccvm-scratch-run and its options, that starts QEMU.
     """
 
-    def __init__(self, name, append="", devices=(), script="", wrapper=(), fw_cfg=(), time_limit=90):
+    def __init__(self, name, append="", devices=(), script="", wrapper=(), fw_cfg=(), time_limit=90, guest=GUEST):
         self.name = name
+        self.guest = guest
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ccvm-{name}-", dir="/var/tmp"))
         self.append = append
         self.devices = list(devices)
@@ -201,10 +202,10 @@ class VM:
             "-nographic",
             "-no-reboot",
             "-serial", f"file:{self.console}",
-            "-kernel", str(GUEST / "vmlinuz"),
-            "-initrd", str(GUEST / "initrd"),
+            "-kernel", str(self.guest / "vmlinuz"),
+            "-initrd", str(self.guest / "initrd"),
             "-append", command_line.strip(),
-            "-blockdev", f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={GUEST}/root.raw",
+            "-blockdev", f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={self.guest}/root.raw",
             "-device", "virtio-blk-pci,drive=root,serial=ccvm-root",
             "-device", "virtio-serial-pci",
             "-chardev", f"file,id=port,path={self.port}",
@@ -218,7 +219,7 @@ class VM:
         ] + [word for entry in self.fw_cfg for word in ("-fw_cfg", entry)] + self.devices
 
     def start(self):
-        check((GUEST / "vmlinuz").exists(), "there is no guest image: tests/run makes it and sets $CCVM_GUEST")
+        check((self.guest / "vmlinuz").exists(), "there is no guest image: tests/run makes it and sets $CCVM_GUEST")
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             self.command(),

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+#
+# inputs.sh: names a product by what it is made from, so that it is made once. To be sourced.
+
+# The files below the paths given, each ended by a NUL. A file that git knows but that is gone does not count.
+list_inputs() {
+	local file
+	if git rev-parse --git-dir >/dev/null 2>&1; then
+		git ls-files -z --cached --others --exclude-standard -- "$@"
+	else
+		find "$@" -type f -print0
+	fi | sort -z | while IFS= read -r -d '' file; do
+		[[ ! -f $file ]] || printf '%s\0' "$file"
+	done
+}
+
+# By content, name and mode.
+hash_inputs() {
+	local files=()
+	mapfile -d '' files < <(list_inputs "$@")
+	{
+		stat --format='%a %n' "${files[@]}"
+		sha256sum "${files[@]}"
+	} | sha256sum | cut -c1-16
+}
+
+# Takes away all but the three newest of $1-*/.
+prune() {
+	local old
+	# shellcheck disable=SC2012 # the names are ours, and only ls sorts by time
+	ls -dt "$1"-*/ | tail -n +4 | while read -r old; do
+		rm -rf "$old"
+	done
+}
