@@ -139,6 +139,7 @@ section keyring; cat /proc/keys | grep cryptsetup
 section reload; systemctl daemon-reload && systemctl is-active ccvm-scratch-luks.service
 section again; systemctl start ccvm-scratch-luks.service ccvm-scratch-tmpfs.service; systemctl is-active ccvm-scratch-tmpfs.service
 section still; findmnt -nro FSTYPE /scratch; cat /scratch/mine
+section quiet; find /run/systemd/generator* -not -path '*.early*' -name '*scratch*'
 """
     report = VM("luks", f"{DISK} ccvm.nix=overlay", image.device(), script).run()
     check_encrypted(report, 20 * GIB)
@@ -149,8 +150,33 @@ section still; findmnt -nro FSTYPE /scratch; cat /scratch/mine
     check_equal(report.line("reload"), "active", "the service after a reload")
     check_equal(report.line("again"), "inactive", "the fallback after another start of both services")
     check_equal(report.lines("still"), ["ext4", "mine"], "/scratch after all of it")
+    check_equal(report.lines("quiet"), [], "units from the generator of the real root, after a reload")
     check('"keyslots":{}' in luks_metadata(image).replace(" ", "").replace("\n", ""), "the header has a keyslot")
     check(image.allocated() < 16 * MIB, f"{image.allocated()} bytes are allocated on the host")
+
+
+MOUNTS_SCRIPT = r"""
+section modes; stat -c '%n %a %u %g' /scratch /var/tmp /var/lib/containers
+section nested
+cd /var/lib/containers && mkdir lower upper work merged && echo lower >lower/file
+mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged && echo changed >>merged/file
+rm merged/file && mkdir merged/file && ls -A upper lower && stat -c %F upper/file && umount merged
+"""
+
+
+def mounts():
+    """More than /scratch, each a directory of the one pool; and overlays on it, as container engines make them."""
+    image = Image(directory() / "disk", 1 * GIB)
+    append = f'{DISK} ccvm.nix=overlay "ccvm.mounts=/scratch:1777 /var/tmp:1777 /var/lib/containers:0700:65534:65534"'
+    report = VM("mounts", append, image.device(), MOUNTS_SCRIPT).run()
+    check_encrypted(report, 1 * GIB)
+    modes = ["/scratch 1777 0 0", "/var/tmp 1777 0 0", "/var/lib/containers 700 65534 65534"]
+    check_equal(report.lines("modes"), modes, "modes and owners")
+    for target in ("/scratch", "/var/tmp", "/var/lib/containers"):
+        check_equal(report.mount(target)["source"], f"/dev/mapper/ccvm-scratch[{target}]", f"source of {target}")
+    check_equal(report.status["mounts"], ["/scratch", "/var/tmp", "/var/lib/containers", "/nix/.rw-store"], "mounts")
+    nested = ["lower:", "file", "", "upper:", "file", "directory"]
+    check_equal(report.lines("nested"), nested, "an overlay whose layers are on the pool")
 
 
 def no_marker():
