@@ -10,7 +10,8 @@ METHOD = """\
 Made by `tests/bench/run`, which anyone can. All variants boot the same guest image in QEMU with
 `-accel tcg -icount shift=0,sleep=off -smp 1`; they differ by command line, disk, and files appended to the initrd.
 
-The guest's clock counts instructions, one a nanosecond: neither the host's speed nor what else it does is in it. While
+The guest's clock counts instructions, one a nanosecond: neither the host's speed nor what else it does is in it. The CPU
+has neither ERMS nor FSRM, with which each byte that the kernel clears or copies would count as an instruction. While
 the CPU is idle the clock does not stand still but jumps to the next timer, again and again until the disk has answered. What
 the host has in its page cache (the root image, all of it) is read without such a wait, by io_uring; writes do wait.
 So *idle*, the time until the end of the boot in which the CPU had nothing to do, is shown by itself: where
