@@ -35,6 +35,17 @@ static int parse_bool_option(Config *c, const Option *o, const char *value) {
         return b < 0 ? b : 0;
 }
 
+static int parse_vm_disk(Config *c, const Option *o, const char *value) {
+        bool hotplug = streq(value, "hotplug");
+        int b = hotplug ? true : parse_boolean(value);
+
+        if (b < 0)
+                return b;
+        c->vm_disk = b;
+        c->hotplug = hotplug;
+        return 0;
+}
+
 /* One of the words of o->accepts, which is also where the result points: into a constant. */
 static int parse_word(Config *c, const Option *o, const char *value) {
         static const char *const words[] = {
@@ -175,7 +186,7 @@ static int parse_mounts(Config *c, const Option *o, const char *value) {
         { key, name, parse, accepts, fallback, offsetof(Config, field) }
 
 static const Option options[] = {
-        OPTION("VmDisk", "vm_disk", parse_bool_option, vm_disk, "no", "yes, no"),
+        OPTION("VmDisk", "vm_disk", parse_vm_disk, vm_disk, "no", "yes, no, hotplug"),
         OPTION("Serial", "serial", parse_serial, serial, "ccvm-scratch", "at most 20 of A-Z a-z 0-9 . _ -"),
         OPTION("Mounts", "mounts", parse_mounts, mounts, "/scratch:1777",
                "a list of PATH[:MODE[:UID[:GID]]], absolute, each once, none that the system needs"),
@@ -242,7 +253,8 @@ static int on_cmdline_word(const char *key, const char *value, void *userdata) {
         for (size_t i = 0; i < ELEMENTSOF(options); i++)
                 if (cmdline_key_equal(key, options[i].name)) {
                         /* A boolean without a value is a yes, as everywhere on the command line. */
-                        if (!value && options[i].parse == parse_bool_option)
+                        if (!value &&
+                            (options[i].parse == parse_bool_option || options[i].parse == parse_vm_disk))
                                 value = "yes";
                         return loader_set(l, i, value ?: "", "Kernel command line");
                 }
@@ -344,6 +356,12 @@ static void adjust_to_integrity(Loader *l) {
         }
 }
 
+/* The store would be in use by then, and its upper cannot be changed under it. */
+static void adjust_to_nix_store(Config *c) {
+        log_warning("VmDisk=hotplug does not go with NixStore=%s; using VmDisk=no.", c->nix_store);
+        c->vm_disk = c->hotplug = false;
+}
+
 int config_load(Config *c, const char *root, const char *credential, const char *cmdline) {
         _cleanup_(loader_done) Loader l = { .config = c };
         int r;
@@ -365,6 +383,8 @@ int config_load(Config *c, const char *root, const char *credential, const char 
         r = cmdline_parse(cmdline, on_cmdline_word, &l);
         if (r >= 0 && !streq(c->integrity, "no"))
                 adjust_to_integrity(&l);
+        if (r >= 0 && c->hotplug && !streq(c->nix_store, "no"))
+                adjust_to_nix_store(c);
         return r;
 }
 

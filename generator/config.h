@@ -13,7 +13,8 @@
 #define CONFIG_MOUNTS_MAX 32
 
 typedef struct Config {
-        bool vm_disk;        /* the host has attached a disk */
+        bool vm_disk;        /* the host has attached a disk, or will */
+        bool hotplug;        /* it will, when the system runs; never without vm_disk */
         char serial[20 + 1]; /* of the disk, [A-Za-z0-9._-]; 20 is the virtio limit */
         DirSpec mounts[CONFIG_MOUNTS_MAX];
         size_t n_mounts;

@@ -118,6 +118,10 @@ static int run(const char *directory) {
         if (r < 0)
                 return log_error_errno(r, "Failed to read the configuration");
 
+        /* Nothing waits for a disk that is yet to come, so nothing of it concerns the initrd. */
+        if (c.hotplug && initrd)
+                return 0;
+
         bool nix = !streq(c.nix_store, "no");
         if (!c.vm_disk && !nix)
                 return 0;

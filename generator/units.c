@@ -54,8 +54,11 @@ static int unit_close(FILE *f, const char *name) {
         return error ? log_error_errno(error, "Failed to write unit file '%s'", name) : 0;
 }
 
+/* A disk that is hot-plugged brings the mounts with it: udev's rule starts the service. */
 static int unit_enable(const Writer *w, const char *name) {
-        const char *target = writer_in_initrd(w) ? "initrd-fs.target" : "local-fs.target";
+        const char *target = w->config->hotplug    ? "ccvm-scratch-luks.service"
+                             : writer_in_initrd(w) ? "initrd-fs.target"
+                                                   : "local-fs.target";
         _cleanup_free_ char *directory = NULL, *link = NULL, *to = NULL;
         int r;
 
@@ -134,6 +137,11 @@ static int write_luks(const Writer *w, const char *device) {
         return unit_close(f, name) < 0 ? -EIO : r;
 }
 
+/* What fails in a running system takes nothing from it: it stays in the RAM that it had. */
+static const char *fallback_mode(const Config *c) {
+        return c->hotplug ? "none" : c->vm_disk ? c->fallback : "tmpfs";
+}
+
 static int write_tmpfs(const Writer *w) {
         static const char name[] = "ccvm-scratch-tmpfs.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
@@ -145,7 +153,7 @@ static int write_tmpfs(const Writer *w) {
                 return r;
 
         _cleanup_free_ char *size = specifier_escape(c->fallback_size);
-        if (c->vm_disk && streq(c->fallback, "fail"))
+        if (streq(fallback_mode(c), "fail"))
                 fputs("[Unit]\n"
                       "FailureAction=poweroff-force\n"
                       "\n",
@@ -156,7 +164,7 @@ static int write_tmpfs(const Writer *w) {
                 "ExecStart=" SETUP " fallback \\\n"
                 "        --mode=%s \\\n"
                 "        --size=%s",
-                c->vm_disk ? c->fallback : "tmpfs", size ?: "50%%");
+                fallback_mode(c), size ?: "50%%");
         if (!c->vm_disk)
                 fputs(" \\\n        --no-disk", f);
         r = print_directories(c, f);
@@ -255,13 +263,12 @@ int units_write(const Config *c, const char *directory, const char *sysroot, boo
         if (r < 0)
                 return log_error_errno(r, "Failed to make a unit name of '%s'", link);
 
-        if (c->vm_disk) {
+        if (c->vm_disk && !c->hotplug)
                 r = write_device(&w, device);
-                if (r >= 0)
-                        r = write_luks(&w, device);
-                if (r < 0)
-                        return r;
-        }
+        if (r >= 0 && c->vm_disk)
+                r = write_luks(&w, device);
+        if (r < 0)
+                return r;
         r = write_tmpfs(&w);
         for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
                 r = write_bind(&w, c->mounts[i].path, c->mounts[i].path);

@@ -185,6 +185,9 @@ in
         boot.initrd = {
           availableKernelModules = [
             "virtio_blk"
+            "virtio_scsi"
+            "sd_mod"
+            "nvme"
             "virtio_mmio"
             "virtio_pci"
             "dm_mod"

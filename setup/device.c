@@ -12,6 +12,44 @@ void device_done(Device *d) {
         free(TAKE_PTR(d->node));
 }
 
+bool device_serial_matches(const char *text, size_t size, const char *serial) {
+        size_t n = strlen(serial);
+
+        while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\n'))
+                size--;
+        for (; size > 0 && *text == ' '; size--)
+                text++;
+        return size == n && memcmp(text, serial, n) == 0;
+}
+
+/* Where the kernel shows a disk's serial, by the way it is attached. */
+static const struct {
+        const char *attribute; /* below the disk in sysfs */
+        size_t header;         /* bytes before the serial */
+} serials[] = {
+        { "serial", 0 },          /* virtio-blk: 20 bytes at most */
+        { "device/serial", 0 },   /* NVMe: filled up with blanks to 20 */
+        { "device/vpd_pg80", 4 }, /* SCSI: vital product data, page 0x80 (SPC-4, 7.8.17) */
+};
+
+static bool has_serial(const char *directory, const char *serial) {
+        for (size_t i = 0; i < ELEMENTSOF(serials); i++) {
+                _cleanup_free_ char *path = NULL;
+                _cleanup_close_ int fd = -EBADF;
+                char text[256];
+                ssize_t n;
+
+                if (asprintf(&path, "%s/%s", directory, serials[i].attribute) < 0)
+                        return false;
+                fd = open(path, O_RDONLY | O_CLOEXEC);
+                n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+                if (n >= (ssize_t) serials[i].header &&
+                    device_serial_matches(text + serials[i].header, n - serials[i].header, serial))
+                        return true;
+        }
+        return false;
+}
+
 /* The node of the disk in sysfs that has this serial; how many have it is in *ret_count. */
 static int find_node(const char *serial, char **ret, size_t *ret_count) {
         _cleanup_(sd_device_enumerator_unrefp) sd_device_enumerator *e = NULL;
@@ -22,10 +60,6 @@ static int find_node(const char *serial, char **ret, size_t *ret_count) {
         r = sd_device_enumerator_new(&e);
         if (r >= 0)
                 r = sd_device_enumerator_add_match_subsystem(e, "block", 1);
-        /* Partitions have no such attribute, so these are whole disks. The serial has no character that the
-         * match would take for a pattern. */
-        if (r >= 0)
-                r = sd_device_enumerator_add_match_sysattr(e, "serial", serial, 1);
         /* What the kernel shows is enough: nothing that udev would add is asked for. */
         if (r >= 0)
                 r = sd_device_enumerator_allow_uninitialized(e);
@@ -34,10 +68,11 @@ static int find_node(const char *serial, char **ret, size_t *ret_count) {
 
         for (sd_device *d = sd_device_enumerator_get_device_first(e); d;
              d = sd_device_enumerator_get_device_next(e)) {
-                const char *name;
-                r = sd_device_get_devname(d, &name);
-                if (r < 0)
-                        return r;
+                const char *name, *directory;
+                /* The single path of an NVMe multipath disk has no node. Partitions have no serial. */
+                if (sd_device_get_devname(d, &name) < 0 || sd_device_get_syspath(d, &directory) < 0 ||
+                    !has_serial(directory, serial))
+                        continue;
                 count++;
                 free(node);
                 node = strdup(name);

@@ -22,4 +22,8 @@ typedef struct Device {
  * device_done(). */
 int device_find(const char *serial, Status *s, Device *ret);
 
+/* Whether text, size bytes of sysfs that need not be text at all, is this serial: without the blanks around
+ * it and the newline behind it, and otherwise to the byte. */
+bool device_serial_matches(const char *text, size_t size, const char *serial);
+
 void device_done(Device *d);

@@ -197,8 +197,9 @@ static void forget_uploaded_key(void) {
 }
 
 /* Private: udev makes the node, and nobody looks for a file system or a partition table in what is noise
- * yet. Without dm-integrity's journal: it keeps data and tags together over a crash, and costs each write
- * twice. */
+ * yet. With dm-crypt's work queues, so that all CPUs encrypt what one program writes: without them small
+ * writes would be a third faster, and with two CPUs large ones that much slower. Without dm-integrity's
+ * journal: it keeps data and tags together over a crash, and costs each write twice. */
 static int activate(Luks *l, const SafeMemory *key, const LuksOptions *o) {
         uint32_t flags = CRYPT_ACTIVATE_PRIVATE;
         int r;

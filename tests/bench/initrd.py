@@ -17,7 +17,7 @@ GUEST = vm.GUEST
 DRACUT = """
 dracut --force --kver "$(ls /usr/lib/modules)" --no-hostonly --no-early-microcode --nofscks --nostrip --no-compress \
     --modules systemd-initrd \
-    --add-drivers "erofs overlay virtio_blk virtio_console virtio_mmio virtio_pci virtio_scsi nvme" /initrd
+    --add-drivers "erofs overlay virtio_blk virtio_console virtio_mmio virtio_pci virtio_scsi sd_mod nvme" /initrd
 """
 
 

@@ -76,7 +76,7 @@ class Image:
         with open(self.path, "rb") as f:
             return not any(any(block) for block in iter(lambda: f.read(1 << 20), b""))
 
-    def device(self, number=0, serial="ccvm-scratch", read_only=False):
+    def device(self, number=0, serial="ccvm-scratch", read_only=False, driver="virtio-blk-pci"):
         """QEMU arguments that attach it."""
         node = f"scratch{number}"
         return [
@@ -84,7 +84,7 @@ class Image:
             f"driver=raw,node-name={node},discard=unmap,read-only={'on' if read_only else 'off'},"
             f"file.driver=file,file.filename={self.path},file.locking=off",
             "-device",
-            f"virtio-blk-pci,drive={node},serial={serial}",
+            f"{driver},drive={node},serial={serial}",
         ]
 
 

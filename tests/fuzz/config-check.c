@@ -73,7 +73,10 @@ static char *to_cmdline(const Config *c) {
         FILE *f = open_memstream(&text, &size);
         CHECK(f);
         fprintf(f, "ccvm.vm_disk=%s ccvm.serial=%s ccvm.nix=%s ccvm.fstype=%s ccvm.header=%s",
-                c->vm_disk ? "yes" : "no", c->serial, c->nix_store, c->file_system, c->header);
+                c->hotplug   ? "hotplug"
+                : c->vm_disk ? "yes"
+                             : "no",
+                c->serial, c->nix_store, c->file_system, c->header);
         fprintf(f, " ccvm.integrity=%s ccvm.fallback=%s ccvm.discard=%s ccvm.device_timeout=%" PRIu64,
                 c->integrity, c->fallback, c->discard ? "1" : "0", c->device_timeout_sec);
         fprintf(f, " ccvm.tmpfs_size=%s \"ccvm.mounts=", c->fallback_size);

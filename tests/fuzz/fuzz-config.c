@@ -17,5 +17,5 @@ void fuzz_target(const char *text, size_t size) {
         config_load_cmdline(&c, credential[0] ? credential : NULL, text);
 
         if (!strstr(text, "ccvm."))
-                CHECK(c.vm_disk == (parse_boolean(credential) == 1));
+                CHECK(c.vm_disk == (parse_boolean(credential) == 1 || streq(credential, "hotplug")));
 }

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Disks that are plugged into a running VM."""
+
+from cases import DISK, GIB, LUKS, MIB, check, check_encrypted, check_equal, check_outcome, check_scratch, directory
+from fault import FaultVM
+from vm import REPORT, Image
+
+HOTPLUG = "ccvm.vm_disk=hotplug ccvm.nix=no"
+
+# Before the disk: nothing of the pool, and a file in what /scratch is until then.
+BEFORE = r"""
+section before; findmnt --noheadings /scratch; ls /run/ccvm-scratch 2>/dev/null; ccvm-scratch status
+echo "written before" >/scratch/before
+"""
+
+# The whole report once more: what is reported twice counts as it was the second time.
+AFTER = r"""
+for i in $(seq 300); do [ -e /run/ccvm-scratch/status.json ] && break; sleep 0.1; done
+systemctl is-system-running --wait
+for i in $(seq 100); do systemctl list-jobs | grep -q "No jobs" && break; sleep 0.1; done
+"""
+
+USE = r"""
+section scratch-before; cat /scratch/before
+section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
+section scratch-mode; stat -c '%a %u %g' /scratch
+"""
+
+# A second one, which nobody takes.
+SECOND = r"""
+ask "plug 1"
+for i in $(seq 100); do grep -qx ccvm-scratch /sys/block/vdc/serial && break; sleep 0.1; done
+udevadm settle; sleep 2
+section second; echo $(cat /sys/block/vdc/serial); ls /sys/block/vdc/holders
+section table-then; dmsetup table
+"""
+
+
+def backends(*images):
+    """The disks' images, with a port for each."""
+    words = ["-device", "pcie-root-port,id=slot2,chassis=2"]
+    for number, image in enumerate(images):
+        words += image.device(number)[:2]
+    return words
+
+
+def plug_all(vm):
+    """Each when the guest asks for it."""
+    for number in range(sum(word == "-blockdev" for word in vm.devices)):
+        if f'"plug {number}"' in (vm.directory / "script").read_text():
+            vm.hear(f"plug {number}")
+            vm.qmp.execute(
+                "device_add",
+                driver="virtio-blk-pci",
+                drive=f"scratch{number}",
+                serial="ccvm-scratch",
+                bus=f"slot{number + 1}",
+            )
+            vm.host.write("plugged")
+
+
+def check_second(report, image):
+    check_equal(report.line("second"), "ccvm-scratch", "serial of the second disk, and what holds it")
+    check_equal(report.line("table-then"), report.line("table"), "table of the mapping with a second disk")
+    check(image.is_zero(), "the second disk was written to")
+
+
+def hotplug():
+    """/scratch is on the disk without a reboot, and a second disk stays what it was."""
+    first, second = (Image(directory() / "disk", GIB) for _ in range(2))
+    script = BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE + SECOND
+    report = FaultVM("hotplug", HOTPLUG, backends(first, second), script, meanwhile=plug_all).run()
+    check("off" in report.lines("before")[0], f"before the disk: {report.lines('before')}")
+    check_encrypted(report, GIB)
+    check_scratch(report, "ext4")
+    check_equal(report.line("scratch-write"), "mine", "a write to /scratch by anybody")
+    check_equal(report.line("scratch-mode"), "1777 0 0", "/scratch")
+    check("No such file" in report.line("scratch-before"), "what was in /scratch before does not lie below")
+    check_second(report, second)
+
+
+def hotplug_failing():
+    """/scratch stays what it was, with what is in it."""
+    image = Image(directory() / "disk", MIB)
+    script = BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE
+    report = FaultVM("hotplug-failing", HOTPLUG, backends(image), script, meanwhile=plug_all).run()
+    check_outcome(report, "none", "device-too-small", [LUKS])
+    check_equal(report.mount("/scratch"), None, "/scratch")
+    check_equal(report.line("scratch-before"), "written before", "what was in /scratch")
+    check(image.is_zero(), "the disk was written to")
+
+
+def hotplug_at_boot():
+    """The disk is there from the start: nothing waits for it, and the system takes it when it is up."""
+    image = Image(directory() / "disk", GIB)
+    report = FaultVM("hotplug-at-boot", HOTPLUG, image.device(), AFTER + REPORT + USE).run()
+    check_encrypted(report, GIB)
+    check_scratch(report, "ext4")
+
+
+def second_disk_later():
+    """A VM that was started with a disk takes no other one."""
+    first, second = (Image(directory() / "disk", GIB) for _ in range(2))
+    devices = ["-device", "pcie-root-port,id=slot2,chassis=2", *first.device(), *second.device(1)[:2]]
+    report = FaultVM("second-disk-later", DISK, devices, SECOND, meanwhile=plug_all).run()
+    check_encrypted(report, GIB)
+    check_second(report, second)
