@@ -22,3 +22,9 @@ int attempt_claim(void) {
                 return -errno;
         return write(fd, where, strlen(where)) < 0 ? -errno : 0;
 }
+
+int attempt_forget(void) {
+        if (unlink(STATUS_PATH) < 0 && errno != ENOENT)
+                return -errno;
+        return unlink(ATTEMPTED) < 0 && errno != ENOENT ? -errno : 0;
+}

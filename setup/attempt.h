@@ -9,3 +9,6 @@
 /* Creates the marker. Its text says where: "initrd" or "system", which the generator of the real root reads.
  * -EEXIST if it is there already; other errors of open(2). */
 int attempt_claim(void);
+
+/* Removes the marker and the status, as if nothing had been tried. Errors of unlink(2). */
+int attempt_forget(void);

@@ -64,6 +64,10 @@ static int remove_mapping(const char *name) {
         return r == -ENODEV ? 0 : r;
 }
 
+int luks_remove_unused(void) {
+        return crypt_status(NULL, LUKS_MAPPING) == CRYPT_BUSY ? -EBUSY : luks_remove_leftover();
+}
+
 int luks_remove_leftover(void) {
         char *name;
         int r;

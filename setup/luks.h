@@ -36,4 +36,7 @@ void luks_keep(Luks *l);
  * errors. Returns 0 also if there was none. */
 int luks_remove_leftover(void);
 
+/* The same, but -EBUSY and nothing done if the mapping is in use. */
+int luks_remove_unused(void);
+
 DEFINE_TRIVIAL_CLEANUP_FUNC(Luks *, luks_close)

@@ -12,6 +12,8 @@
  *   fallback  ccvm-scratch-tmpfs.service: when that has failed. A pool in RAM, or none, as was asked for.
  *   wipe      ccvm-scratch wipe, in the running system: destroys the key now.
  *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
+ *   forget    ccvm-scratch-soft-reboot.service: when all is unmounted for a soft-reboot, which keeps the
+ *             kernel and /run. The mapping goes with its key; the next userspace sets up its own pool.
  *
  * It must never read anything from the disk that decides what happens, never write the key anywhere, and
  * never run a second time over a live pool. */
@@ -44,7 +46,7 @@ static bool arg_disk = true;
 static const char *arg_size = "50%";
 
 static void help(void) {
-        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|close|wipe}\n\n"
+        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|close|forget|wipe}\n\n"
              "Puts up the scratch pool. Started by ccvm-scratch-luks.service and\n"
              "ccvm-scratch-tmpfs.service, with options from ccvm-scratch-generator.\n\n"
              "  -h --help                 Show this help\n"
@@ -176,7 +178,7 @@ static int parse_argv(int argc, char *argv[]) {
                         return log_error_errno(r, "--%s=%s", long_options[index].name, optarg);
         }
         if (argc - optind != 1) {
-                log_error("One verb is needed: encrypt, fallback, close or wipe; see --help.");
+                log_error("One verb is needed: encrypt, fallback, close, forget or wipe; see --help.");
                 return -EINVAL;
         }
         return 1;
@@ -301,6 +303,17 @@ static int verb_close(void) {
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
+/* What somebody still uses stays, and what is told of it. */
+static int verb_forget(void) {
+        int r;
+
+        r = luks_remove_unused();
+        if (r < 0)
+                return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
+        r = attempt_forget();
+        return r < 0 ? log_error_errno(r, "Failed to remove the files in '%s'", STATUS_DIRECTORY) : 0;
+}
+
 static int verb_wipe(void) {
         _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
         int r;
@@ -335,10 +348,8 @@ int main(int argc, char *argv[]) {
                 const char *name;
                 int (*run)(void);
         } verbs[] = {
-                { "encrypt", verb_encrypt },
-                { "fallback", verb_fallback },
-                { "close", verb_close },
-                { "wipe", verb_wipe },
+                { "encrypt", verb_encrypt }, { "fallback", verb_fallback }, { "close", verb_close },
+                { "forget", verb_forget },   { "wipe", verb_wipe },
         };
         int r;
 
@@ -351,6 +362,7 @@ int main(int argc, char *argv[]) {
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[optind]))
                         return verbs[i].run() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        log_error("Unknown verb '%s': takes encrypt, fallback, close or wipe; see --help.", argv[optind]);
+        log_error("Unknown verb '%s': takes encrypt, fallback, close, forget or wipe; see --help.",
+                  argv[optind]);
         return 2;
 }

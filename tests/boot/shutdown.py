@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The end of a VM: what an orderly shutdown does with the pool, and what it costs."""
+
+import re
+
+from cases import DISK, GIB, Image, check, check_encrypted, check_equal, check_scratch, directory
+from fault import FaultVM
+from vm import REPORT
+
+# The unit of the script would else power off as soon as it is stopped.
+ORDERLY = r"""
+drop_in=/run/systemd/system/ccvm-report.service.d/50-shutdown.conf
+mkdir -p ${drop_in%/*}; printf "[Unit]\nSuccessAction=none\nFailureAction=none\n" >$drop_in; systemctl daemon-reload
+"""
+
+POWER_OFF = ORDERLY + r"""
+echo "<4>ccvm-test: down" >/dev/kmsg; systemctl poweroff; sleep 100
+"""
+
+BUSY = r"""
+systemd-run --unit=busy -p WorkingDirectory=/scratch sh -c 'exec 5>open; echo data >&5; exec tail -f open'
+dd if=/dev/zero of=/scratch/dirty bs=1M count=50 status=none
+until [ -s /scratch/open ]; do sleep 0.1; done
+"""
+
+# All that the manager and systemd-shutdown say, to the console.
+TALKATIVE = "loglevel=7 printk.devkmsg=on systemd.log_target=kmsg systemd.log_level=info systemd.show_status=no"
+
+
+def shut_down(name, marker, script=""):
+    """Boots, powers off, and returns (seconds of guest time that took, what was logged meanwhile)."""
+    image = Image(directory() / "disk", GIB)
+    vm = FaultVM(name, f"{marker} {TALKATIVE}", image.device(), script + POWER_OFF)
+    vm.start().wait()
+    console = vm.console.read_text(errors="replace")
+    check("ccvm-test: down" in console, f"the guest never came to its end; see {vm.console}")
+    log = re.sub(r"(?s).*\n(.*ccvm-test: down)", r"\1", console)
+    check("reboot: Power down" in log, f"the guest was not powered off; see {vm.console}")
+    times = [float(time) for time in re.findall(r"^\[ *([0-9.]+)\]", log, re.M)]
+    print(f"# {name}: shut down in {times[-1] - times[0]:.3f} s of guest time")
+    return times[-1] - times[0], log
+
+
+def check_closed(log):
+    """Everything unmounted, and the mapping removed, at the first try."""
+    for line in "Unmounted scratch.mount", "Detaching DM /dev/dm-0", "All DM devices detached", "All filesystems unmounted":
+        check(line in log, f"not in the log of the shutdown: {line}")
+    bad = [line for line in log.splitlines() if re.search(r"(?i)fail|could not|not all|busy|error", line)]
+    check_equal([line for line in bad if "busy.service" not in line], [], "complaints at shutdown")
+
+
+def shutdown():
+    """At most 0.1 s longer than without a disk."""
+    without, _ = shut_down("shutdown-without", "ccvm.vm_disk=0")
+    took, log = shut_down("shutdown", DISK)
+    check_closed(log)
+    check(took < without + 0.1, f"the shutdown took {took:.3f} s, and {without:.3f} s without the disk")
+
+
+def shutdown_busy():
+    """A service holds a file on /scratch, and works there; and 50 MiB are yet to be written."""
+    took, log = shut_down("shutdown-busy", DISK, BUSY)
+    check_closed(log)
+    check(took < 5, f"the shutdown took {took:.3f} s")
+
+
+def soft_reboot():
+    """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
+    script = (
+        "[ -e /run/second ] || {\n"
+        + "touch /run/second /scratch/old\n"
+        + "cat /run/ccvm-scratch/status.json >/run/first-status; dmsetup table >/run/first-table\n"
+        + ORDERLY
+        + "systemctl soft-reboot; sleep 100\n}\n"
+        + "rm /run/systemd/system/ccvm-report.service.d/50-shutdown.conf; systemctl daemon-reload\n"
+        + REPORT
+        + "section old; ls /scratch/old\n"
+        + "section first; cat /run/first-table\n"
+        + "section attempted; cat /run/ccvm-scratch/attempted\n"
+    )
+    image = Image(directory() / "disk", GIB)
+    vm = FaultVM("soft-reboot", "ccvm.nix=no", image.device())
+    (vm.directory / "script").write_text(script)
+    report = vm.run()
+    check_equal(report.line("attempted"), "system", "where the pool was set up")
+    check_encrypted(report, GIB, reports=2)
+    check_scratch(report, "ext4")
+    check("No such file" in report.line("old"), "a file of the first userspace is still on /scratch")
+    check("crypt" in report.line("first"), "the first userspace had no disk")
+    check(report.line("first") != report.line("table"), "the mapping is the one from before")
