@@ -11,6 +11,7 @@
 #include <systemd/sd-json.h>
 
 #include "fileio.h"
+#include "leaks.h"
 #include "log.h"
 #include "parse.h"
 #include "status.h"
@@ -99,6 +100,14 @@ static void print_timings(const Status *s) {
                t[TIMING_MKFS] / 1e3, t[TIMING_MOUNT] / 1e3);
 }
 
+static void print_leaks(void) {
+        const char *leaks[LEAKS_MAX];
+        size_t n = leaks_find("", leaks);
+
+        for (size_t i = 0; i < n; i++)
+                print_string("Warning", leaks[i]);
+}
+
 static void print_text(const Status *s) {
         static const char *const explanations[_STATE_MAX] = {
                 [STATE_OFF] = "off (no disk was asked for)",
@@ -119,6 +128,8 @@ static void print_text(const Status *s) {
         for (char **m = s->mounts; m && *m; m++)
                 print_string(m == s->mounts ? "Mounts" : "", *m);
         print_timings(s);
+        if (s->state == STATE_ENCRYPTED)
+                print_leaks();
 }
 
 static int verb_status(void) {

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "test.h"
+
+#include <ftw.h>
+
+#include "fileio.h"
+#include "leaks.h"
+
+#define SWAPS "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+
+static char root[] = "/tmp/test-leaks-XXXXXX";
+
+static void put(const char *path, const char *text) {
+        _cleanup_free_ char *full = NULL;
+
+        assert_true(asprintf(&full, "%s%s", root, path) > 0);
+        char *slash = strrchr(full, '/');
+        *slash = 0;
+        assert_int_equal(mkdir_parents(full, 0755), 0);
+        *slash = '/';
+        assert_int_equal(file_write_atomic(full, text, 0644), 0);
+}
+
+static void test_leaks(void **state) {
+        static const struct {
+                const char *resume, *crash, *swaps;
+                const char *leaks; /* the first word of each */
+        } table[] = {
+                { "0:0\n", "0\n", SWAPS, "" },
+                { "254:2\n", "0\n", SWAPS, "hibernation " },
+                { "0:0\n", "1\n", SWAPS, "kdump " },
+                { "", "", "", "" },
+                { "0:0\n", "0\n", SWAPS "/dev/zram0   partition\t100\t0\t100\n", "" },
+                { "0:0\n", "0\n", SWAPS "/dev/dm-0    partition\t100\t0\t-2\n", "" },
+                { "0:0\n", "0\n", SWAPS "/dev/dm-1    partition\t100\t0\t-2\n", "swap " },
+                { "0:0\n", "0\n", SWAPS "/dev/vda2\tpartition\t100\t0\t-2\n", "swap " },
+                { "0:0\n", "0\n", SWAPS "/not-there   file\t100\t0\t-2\n", "swap " },
+                { "0:0\n", "0\n", SWAPS "/dev/dm-0 partition 1 0 -2\n/dev/vdb partition 1 0 -3\n", "swap " },
+                { "8:1\n", "1\n", SWAPS "/dev/vdb partition 1 0 -3\n", "hibernation kdump swap " },
+        };
+        const char *leaks[LEAKS_MAX];
+
+        assert_int_equal(leaks_find(root, leaks), 0); /* nothing is there */
+        put("/sys/class/block/dm-0/dm/uuid", "CRYPT-LUKS2-0123-swap\n");
+        put("/sys/class/block/dm-1/dm/uuid", "LVM-0123\n");
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                char found[128] = "";
+
+                put("/sys/power/resume", table[i].resume);
+                put("/sys/kernel/kexec_crash_loaded", table[i].crash);
+                put("/proc/swaps", table[i].swaps);
+                size_t n = leaks_find(root, leaks);
+                for (size_t k = 0; k < n; k++)
+                        strncat(found, leaks[k], strcspn(leaks[k], " ") + 1);
+                assert_string_equal(found, table[i].leaks);
+        }
+}
+
+static int make_root(void **state) {
+        return mkdtemp(root) ? 0 : -1;
+}
+
+static int take(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+        return remove(path);
+}
+
+static int remove_root(void **state) {
+        return nftw(root, take, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_leaks),
+        };
+
+        return cmocka_run_group_tests(tests, make_root, remove_root);
+}
