@@ -176,6 +176,12 @@ in
               "${cfg.package.initrd}/lib/systemd/system-generators/ccvm-scratch-generator";
           };
           packages = [ cfg.package.initrd ];
+          # NixOS binds /run to the real root's before it goes there, without what is mounted below: the pool has to
+          # come later, and reaches both.
+          services = lib.genAttrs [ "ccvm-scratch-luks" "ccvm-scratch-tmpfs" ] (_: {
+            overrideStrategy = "asDropin";
+            after = [ "sysroot-run.mount" ];
+          });
           # The units name it, which puts nothing into an initrd.
           storePaths = [ "${cfg.package.initrd}/lib/ccvm-scratch/ccvm-scratch-setup" ];
         };

@@ -32,6 +32,7 @@ in
         contents = files;
         extraBin = option (types.attrsOf types.str) { };
         inherit packages;
+        services = option (types.attrsOf types.unspecified) { };
         storePaths = strings;
       };
     };

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""NixOS: the units, fstab lines and the way to the system's closure that its initrd has, in this guest's initrd.
+
+After nixpkgs' systemd/initrd.nix and tasks/filesystems/overlayfs.nix, with what nixos/module.nix adds to them: the
+overlay on /nix/store is the fstab's, and only its upper is ours (ccvm.nix=upper).
+"""
+
+import json
+
+from cases import GIB, LUKS, MIB, Image, check, check_encrypted, check_equal, check_outcome, check_overlay, check_scratch
+from cases import directory
+from fault import FaultVM, program
+
+SYSTEM = "/nix/store/v0s6vxjgs3kzx5r9yb7kpmz1cq8w4hfd-nixos-system-ccvm-guest"
+
+FSTAB = """\
+/sysroot/nix/.ro-store /sysroot/nix/.ro-store none x-initrd.mount,bind 0 0
+overlay /sysroot/nix/store overlay x-initrd.mount,lowerdir=/sysroot/nix/.ro-store,\
+upperdir=/sysroot/nix/.rw-store/store,workdir=/sysroot/nix/.rw-store/work,\
+x-systemd.requires-mounts-for=/sysroot/nix/.ro-store,x-systemd.requires-mounts-for=/sysroot/nix/.rw-store/store,\
+x-systemd.requires-mounts-for=/sysroot/nix/.rw-store/work 0 0
+"""
+
+MAKE_UPPER = """\
+[Unit]
+DefaultDependencies=no
+Before=sysroot-nix-store.mount
+RequiresMountsFor=/sysroot/nix/.rw-store/store /sysroot/nix/.rw-store/work
+[Service]
+Type=oneshot
+ExecStart=mkdir -p -m 0755 /sysroot/nix/.rw-store/store /sysroot/nix/.rw-store/work
+"""
+
+FIND_CLOSURE = """\
+[Unit]
+DefaultDependencies=no
+RequiresMountsFor=/sysroot/nix/store
+Before=initrd.target shutdown.target
+Conflicts=shutdown.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/dash /usr/bin/find-closure
+"""
+
+FIND_CLOSURE_SCRIPT = """\
+set -eu
+for word in $(cat /proc/cmdline); do
+    case $word in init=*) init=${word#init=} ;; esac
+done
+closure=$(dirname "$(chroot /sysroot /usr/bin/realpath --no-symlinks "$init")")
+ln -s "$closure" /nixos-closure
+[ -x "/sysroot$closure/prepare-root" ]
+echo NEW_INIT= >/etc/switch-root.conf
+"""
+
+# The After= is for this guest: systemd.volatile= replaces its root.
+RUN = """\
+[Unit]
+DefaultDependencies=no
+After=initrd-root-fs.target
+Before=initrd-fs.target
+[Mount]
+What=/run
+Where=/sysroot/run
+Options=bind
+"""
+
+ACTIVATION = """\
+[Unit]
+DefaultDependencies=no
+AssertPathExists=/etc/initrd-release
+RequiresMountsFor=/sysroot/run
+After=initrd-switch-root.target
+Before=initrd-switch-root.service
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/dash -c 'exec chroot /sysroot "$$(readlink /nixos-closure)/prepare-root"'
+"""
+
+# The bind of /run has not what is mounted below it. The credential is the test's script.
+SWITCH_ROOT = """\
+[Service]
+ExecStartPre=mount --bind /run/credentials/@system /sysroot/run/credentials/@system
+EnvironmentFile=-/etc/switch-root.conf
+ExecStart=
+ExecStart=systemctl --no-block switch-root /sysroot "${NEW_INIT}"
+"""
+
+# Of nixos/module.nix.
+DROP_IN = """\
+[Unit]
+After=sysroot-run.mount
+"""
+
+SCRIPT = r"""
+section stage-1; journalctl -b -o short-monotonic --no-pager -u initrd-find-nixos-closure -u initrd-nixos-activation -u sysroot-run.mount
+section prepared; cat /run/nixos-prepared
+section pools; findmnt --noheadings --list --output TARGET | grep -c /run/ccvm-scratch/pool
+section wiped; ccvm-scratch wipe --yes && cat /run/ccvm-scratch/status.json && findmnt --noheadings /scratch; true
+"""
+
+
+def files():
+    units = "/etc/systemd/system"
+    made = {
+        "/etc/fstab": FSTAB.encode(),
+        "/usr/bin/find-closure": FIND_CLOSURE_SCRIPT.encode(),
+        f"{units}/initrd-switch-root.service.d/nixos.conf": SWITCH_ROOT.encode(),
+        f"{units}/ccvm-scratch-luks.service.d/overrides.conf": DROP_IN.encode(),
+        f"{units}/ccvm-scratch-tmpfs.service.d/overrides.conf": DROP_IN.encode(),
+    }
+    for unit, text, where in (
+        ("rw-sysroot-nix-store.service", MAKE_UPPER, "sysroot-nix-store.mount"),
+        ("initrd-find-nixos-closure.service", FIND_CLOSURE, "initrd.target"),
+        ("sysroot-run.mount", RUN, "initrd-fs.target"),
+        ("initrd-nixos-activation.service", ACTIVATION, "initrd-switch-root.service"),
+    ):
+        made[f"{units}/{unit}"] = text.encode()
+        made[f"{units}/{where}.requires/{unit}"] = f"../{unit}"
+    for name in "bin/dash", "bin/mount", "bin/cat", "sbin/chroot", "bin/dirname", "bin/ln", "bin/mkdir", "bin/readlink":
+        made |= program(f"/usr/{name}")
+    return made
+
+
+def boot(name, append, size=GIB):
+    image = Image(directory() / "disk", size)
+    report = FaultVM(name, f"ccvm.nix=upper init={SYSTEM}/init {append}", image.device(), SCRIPT, files()).run()
+    check_equal(report.line("prepared"), f"{SYSTEM}/prepare-root", "activation of the system's closure")
+    check_equal(report.line("pools"), "1", "mounts of the pool")
+    return report
+
+
+def nixos_initrd():
+    report = boot("nixos-initrd", "")
+    check_encrypted(report, GIB)
+    check_scratch(report, "ext4")
+    check_overlay(report, "ext4")
+    wiped = report.lines("wiped")
+    check_equal(len(wiped), 1, f"what is left of the pool after wipe ({wiped})")
+    check_equal(json.loads(wiped[0])["reason"], "wiped", "status after wipe")
+
+
+def nixos_initrd_without():
+    report = boot("nixos-initrd-without", "ccvm.vm_disk=0")
+    check_outcome(report, "off")
+    check_overlay(report, "tmpfs")
+    check("wipe" in report.lines("wiped")[0], "wipe without a disk")
+
+
+def nixos_initrd_failing():
+    report = boot("nixos-initrd-failing", "", MIB)
+    check_outcome(report, "tmpfs", "device-too-small", [LUKS])
+    check_scratch(report, "tmpfs", "ccvm-scratch")
+    check_overlay(report, "tmpfs")
