@@ -29,7 +29,7 @@ static const struct {
 } serials[] = {
         { "serial", 0 },          /* virtio-blk: 20 bytes at most */
         { "device/serial", 0 },   /* NVMe: filled up with blanks to 20 */
-        { "device/vpd_pg80", 4 }, /* SCSI: vital product data, page 0x80 (SPC-4, 7.8.17) */
+        { "device/vpd_pg80", 4 }, /* SCSI: vital product data, page 0x80 */
 };
 
 static bool has_serial(const char *directory, const char *serial) {
