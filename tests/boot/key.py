@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where the volume key is after the boot: in dm-crypt's cipher, and nowhere else."""
+"""Where the volume key is after the boot: in dm-crypt's cipher, and nowhere else; after a kexec nowhere at all."""
 
 import mmap
+import pathlib
+import shutil
+import subprocess
 
 from cases import GIB, MIB, count, directory
-from fault import FaultVM, check_no_fault, shim
-from vm import Image, check, check_equal
+from fault import SHIM, FaultVM, check_no_fault, shim
+from shutdown import ORDERLY
+from vm import GUEST, Image, check, check_equal
 
 
 def occurrences(path, needles):
@@ -29,6 +33,13 @@ def dump(vm, name):
     return path
 
 
+def hear_key(vm):
+    """The volume key, its first and its second half."""
+    key = bytes(byte ^ 0xA5 for byte in bytes.fromhex(vm.host.read()))
+    check_equal([len(key), len(set(key)) > 20], [64, True], "the volume key")
+    return [key, key[:32], key[32:]]
+
+
 def volume_key_in_memory():
     """All of the guest's memory is searched for the volume key: processes, /run, the journal; and so is the image.
 
@@ -41,9 +52,7 @@ def volume_key_in_memory():
     found = {}
 
     def search(vm):
-        key = bytes(byte ^ 0xA5 for byte in bytes.fromhex(vm.host.read()))
-        check_equal([len(key), len(set(key)) > 20], [64, True], "the volume key")
-        needles = [key, key[:32], key[32:]]
+        needles = hear_key(vm)
         for when in ("running", "wiped"):
             vm.hear(when)
             path = dump(vm, when)
@@ -67,3 +76,49 @@ ask wiped
     check_equal(found["running"], [0, 1, 1], "in memory: the key, its first half, its second half")
     check_equal(found["wiped"], [0, 0, 0], "in memory after the wipe")
     check_equal(found["image"], [0, 0, 0], "in the image")
+
+
+def kernel_disk(number):
+    """A disk with the guest's own kernel and initrd, and with the program that loads them."""
+    tree = directory()
+    for file in (GUEST / "vmlinuz", GUEST / "initrd", pathlib.Path(SHIM).parent / "kexec"):
+        shutil.copy(file, tree)
+    path = directory() / "kernel.erofs"
+    subprocess.run(["mkfs.erofs", "--quiet", path, tree], check=True)
+    return Image(path, 0).device(number, "kernel", read_only=True)
+
+
+def kexec():
+    """The next kernel has a pool of its own, and in the memory that it took over the old key is nowhere."""
+    image = Image(directory() / "disk", GIB)
+    found = []
+
+    def search(vm):
+        needles = hear_key(vm)
+        for stage in ("first", "second"):
+            vm.hear("stage")
+            vm.host.write(stage)
+        vm.hear("dump")
+        path = dump(vm, "dump")
+        found.extend(occurrences(path, needles))
+        path.unlink()
+        vm.host.write("go")
+
+    script = (
+        r"""
+ask stage
+if [ "$answer" = first ]; then
+"""
+        + ORDERLY
+        + r"""
+    mkdir /run/kernel; mount -t erofs /dev/disk/by-id/virtio-kernel /run/kernel
+    /run/kernel/kexec /run/kernel/vmlinuz /run/kernel/initrd "$(cat /proc/cmdline)" && systemctl kexec && sleep 100
+    exit 1
+fi
+ask dump
+"""
+    )
+    devices = image.device() + kernel_disk(1)
+    report = FaultVM("kexec", "", devices, script, shim("activated", "key"), search).run()
+    check_no_fault(report, GIB)
+    check_equal(found, [0, 0, 0], "in memory: the old key, its first half, its second half")
