@@ -37,13 +37,11 @@ static int parse_bool_option(Config *c, const Option *o, const char *value) {
 
 static int parse_vm_disk(Config *c, const Option *o, const char *value) {
         bool hotplug = streq(value, "hotplug");
-        int b = hotplug ? true : parse_boolean(value);
+        int r = parse_bool_option(c, o, hotplug ? "yes" : value);
 
-        if (b < 0)
-                return b;
-        c->vm_disk = b;
-        c->hotplug = hotplug;
-        return 0;
+        if (r >= 0)
+                c->hotplug = hotplug;
+        return r;
 }
 
 /* One of the words of o->accepts, which is also where the result points: into a constant. */

@@ -28,13 +28,16 @@ MESSAGE_IDS = {
     "none": "69396b351533487fbc7bc9a5e5c0c9e4",
 }
 
+SCRATCH_SCRIPT = r"""
+section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
+section scratch-mode; stat -c '%a %u %g' /scratch
+"""
+
 OVERLAY_SCRIPT = r"""
 section lower; ls /nix/.ro-store
 section merged; ls /nix/store
 section overlay-write; echo new >/nix/store/new && cat /nix/.rw-store/store/new
-section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
-section scratch-mode; stat -c '%a %u %g' /scratch
-"""
+""" + SCRATCH_SCRIPT
 
 
 def directory():
@@ -87,6 +90,12 @@ def check_scratch(report, fs_type, source=None):
     check("nosuid" in options and "nodev" in options, f"options of /scratch: {options}")
 
 
+def check_use(report):
+    """What SCRATCH_SCRIPT did on /scratch."""
+    check_equal(report.line("scratch-write"), "mine", "a write to /scratch by anybody")
+    check_equal(report.line("scratch-mode"), "1777 0 0", "/scratch")
+
+
 def check_overlay(report, fs_type):
     """A writable /nix/store over a store that has something in it, its upper on the pool."""
     check_equal(report.mount("/nix/store")["fstype"], "overlay", "/nix/store")
@@ -94,8 +103,7 @@ def check_overlay(report, fs_type):
     check(len(report.lines("lower")) >= 2, "the lower store is empty")
     check_equal(report.lines("merged"), report.lines("lower"), "the merged store before the first write")
     check_equal(report.line("overlay-write"), "new", "a write to the store reaches the upper")
-    check_equal(report.line("scratch-write"), "mine", "a write to /scratch by anybody")
-    check_equal(report.line("scratch-mode"), "1777 0 0", "/scratch")
+    check_use(report)
 
 
 def check_degraded(report, reason):

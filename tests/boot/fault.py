@@ -66,10 +66,10 @@ def find_in_initrd(pattern):
     return found
 
 
-def program(path):
-    """Files of a program of this system, which is the guest's too, and of the libraries that it needs."""
-    libraries = re.findall(r"=> (/\S+)", subprocess.check_output(["ldd", path], text=True))
-    files = {os.path.realpath(file): (pathlib.Path(file).read_bytes(), 0o755) for file in [path, *libraries]}
+def program(*paths):
+    """Files of programs of this system, which is the guest's too, and of the libraries that they need."""
+    libraries = re.findall(r"=> (/\S+)", subprocess.check_output(["ldd", *paths], text=True))
+    files = {os.path.realpath(file): (pathlib.Path(file).read_bytes(), 0o755) for file in [*paths, *libraries]}
     # By the name that the loader looks for.
     return files | {"/usr" + file: os.path.realpath(file) for file in libraries if os.path.realpath(file) != "/usr" + file}
 
@@ -136,6 +136,16 @@ class FaultVM(VM):
             "-icount", "shift=0",
             "-qmp", f"unix:{self.directory}/qmp,server=on,wait=off",
         ]
+
+    def plug(self, number=0):
+        """Attaches the disk whose image is scratchN in a slot of its own; slot1 is always there."""
+        self.qmp.execute(
+            "device_add",
+            driver="virtio-blk-pci",
+            drive=f"scratch{number}",
+            serial="ccvm-scratch",
+            bus=f"slot{number + 1}",
+        )
 
     def start(self):
         super().start()

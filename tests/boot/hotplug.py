@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Disks that are plugged into a running VM."""
 
-from cases import DISK, GIB, LUKS, MIB, check, check_encrypted, check_equal, check_outcome, check_scratch, directory
+from cases import DISK, GIB, LUKS, MIB, SCRATCH_SCRIPT, check_encrypted, check_outcome, check_scratch, check_use, directory
 from fault import FaultVM
-from vm import REPORT, Image
+from faults_disk import backend
+from vm import REPORT, Image, check, check_equal
 
 HOTPLUG = "ccvm.vm_disk=hotplug ccvm.nix=no"
 
@@ -22,9 +23,7 @@ for i in $(seq 100); do systemctl list-jobs | grep -q "No jobs" && break; sleep 
 
 USE = r"""
 section scratch-before; cat /scratch/before
-section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
-section scratch-mode; stat -c '%a %u %g' /scratch
-"""
+""" + SCRATCH_SCRIPT
 
 # A second one, which nobody takes.
 SECOND = r"""
@@ -36,27 +35,19 @@ section table-then; dmsetup table
 """
 
 
-def backends(*images):
-    """The disks' images, with a port for each."""
-    words = ["-device", "pcie-root-port,id=slot2,chassis=2"]
-    for number, image in enumerate(images):
-        words += image.device(number)[:2]
-    return words
+SLOT2 = ["-device", "pcie-root-port,id=slot2,chassis=2"]
 
 
-def plug_all(vm):
-    """Each when the guest asks for it."""
-    for number in range(sum(word == "-blockdev" for word in vm.devices)):
-        if f'"plug {number}"' in (vm.directory / "script").read_text():
+def plug(*numbers):
+    """The host's part: each disk when the guest asks for it."""
+
+    def meanwhile(vm):
+        for number in numbers:
             vm.hear(f"plug {number}")
-            vm.qmp.execute(
-                "device_add",
-                driver="virtio-blk-pci",
-                drive=f"scratch{number}",
-                serial="ccvm-scratch",
-                bus=f"slot{number + 1}",
-            )
+            vm.plug(number)
             vm.host.write("plugged")
+
+    return meanwhile
 
 
 def check_second(report, image):
@@ -69,12 +60,12 @@ def hotplug():
     """/scratch is on the disk without a reboot, and a second disk stays what it was."""
     first, second = (Image(directory() / "disk", GIB) for _ in range(2))
     script = BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE + SECOND
-    report = FaultVM("hotplug", HOTPLUG, backends(first, second), script, meanwhile=plug_all).run()
+    devices = SLOT2 + backend(first) + backend(second, 1)
+    report = FaultVM("hotplug", HOTPLUG, devices, script, meanwhile=plug(0, 1)).run()
     check("off" in report.lines("before")[0], f"before the disk: {report.lines('before')}")
     check_encrypted(report, GIB)
     check_scratch(report, "ext4")
-    check_equal(report.line("scratch-write"), "mine", "a write to /scratch by anybody")
-    check_equal(report.line("scratch-mode"), "1777 0 0", "/scratch")
+    check_use(report)
     check("No such file" in report.line("scratch-before"), "what was in /scratch before does not lie below")
     check_second(report, second)
 
@@ -83,7 +74,7 @@ def hotplug_failing():
     """/scratch stays what it was, with what is in it."""
     image = Image(directory() / "disk", MIB)
     script = BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE
-    report = FaultVM("hotplug-failing", HOTPLUG, backends(image), script, meanwhile=plug_all).run()
+    report = FaultVM("hotplug-failing", HOTPLUG, backend(image), script, meanwhile=plug(0)).run()
     check_outcome(report, "none", "device-too-small", [LUKS])
     check_equal(report.mount("/scratch"), None, "/scratch")
     check_equal(report.line("scratch-before"), "written before", "what was in /scratch")
@@ -101,7 +92,7 @@ def hotplug_at_boot():
 def second_disk_later():
     """A VM that was started with a disk takes no other one."""
     first, second = (Image(directory() / "disk", GIB) for _ in range(2))
-    devices = ["-device", "pcie-root-port,id=slot2,chassis=2", *first.device(), *second.device(1)[:2]]
-    report = FaultVM("second-disk-later", DISK, devices, SECOND, meanwhile=plug_all).run()
+    devices = SLOT2 + first.device() + backend(second, 1)
+    report = FaultVM("second-disk-later", DISK, devices, SECOND, meanwhile=plug(1)).run()
     check_encrypted(report, GIB)
     check_second(report, second)

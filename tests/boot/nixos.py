@@ -7,9 +7,9 @@ overlay on /nix/store is the fstab's, and only its upper is ours (ccvm.nix=upper
 
 import json
 
-from cases import GIB, LUKS, MIB, Image, check, check_encrypted, check_equal, check_outcome, check_overlay, check_scratch
-from cases import directory
+from cases import GIB, LUKS, MIB, check_encrypted, check_outcome, check_overlay, check_scratch, directory
 from fault import FaultVM, program
+from vm import Image, check, check_equal
 
 SYSTEM = "/nix/store/v0s6vxjgs3kzx5r9yb7kpmz1cq8w4hfd-nixos-system-ccvm-guest"
 
@@ -118,9 +118,8 @@ def files():
     ):
         made[f"{units}/{unit}"] = text.encode()
         made[f"{units}/{where}.requires/{unit}"] = f"../{unit}"
-    for name in "bin/dash", "bin/mount", "bin/cat", "sbin/chroot", "bin/dirname", "bin/ln", "bin/mkdir", "bin/readlink":
-        made |= program(f"/usr/{name}")
-    return made
+    names = ("bin/dash", "bin/mount", "bin/cat", "sbin/chroot", "bin/dirname", "bin/ln", "bin/mkdir", "bin/readlink")
+    return made | program(*(f"/usr/{name}" for name in names))
 
 
 def boot(name, append, size=GIB):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The same graph in the real root, where no initrd has made it."""
 
-from cases import GIB, MIB, Image, check_equal, directory
+from cases import GIB, MIB, directory
 from fault import FaultVM, check_fault, check_no_fault, program
+from vm import Image, check_equal
 
 # As good as none, for systemd: it mounts the root, which this kernel cannot do by itself, and is gone. Neither systemd
 # nor anything of ours runs in it.
@@ -29,8 +30,7 @@ section initrd; systemctl show -P InitRDTimestampMonotonic
 
 def boot(name, image):
     files = {"/bare/init": (INIT, 0o755)}
-    for path in "/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/mkdir", "/usr/bin/mount", "/usr/sbin/switch_root":
-        files |= program(path)
+    files |= program("/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/mkdir", "/usr/bin/mount", "/usr/sbin/switch_root")
     report = FaultVM(name, "rdinit=/bare/init", image.device(), SCRIPT, files).run()
     check_equal(report.line("initrd"), "0", "start of an initrd")
     check_equal(report.line("attempted"), "system", "where the pool was set up")

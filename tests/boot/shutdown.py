@@ -3,9 +3,9 @@
 
 import re
 
-from cases import DISK, GIB, Image, check, check_encrypted, check_equal, check_scratch, directory
+from cases import DISK, GIB, check_encrypted, check_scratch, directory
 from fault import FaultVM
-from vm import REPORT
+from vm import REPORT, Image, check, check_equal
 
 # The unit of the script would else power off as soon as it is stopped.
 ORDERLY = r"""
@@ -69,7 +69,7 @@ def soft_reboot():
     script = (
         "[ -e /run/second ] || {\n"
         + "touch /run/second /scratch/old\n"
-        + "cat /run/ccvm-scratch/status.json >/run/first-status; dmsetup table >/run/first-table\n"
+        + "dmsetup table >/run/first-table\n"
         + ORDERLY
         + "systemctl soft-reboot; sleep 100\n}\n"
         + "rm /run/systemd/system/ccvm-report.service.d/50-shutdown.conf; systemctl daemon-reload\n"
