@@ -13,7 +13,8 @@
  *   wipe      ccvm-scratch wipe, in the running system: destroys the key now.
  *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
  *   forget    ccvm-scratch-soft-reboot.service: when all is unmounted for a soft-reboot, which keeps the
- *             kernel and /run. The mapping goes with its key; the next userspace sets up its own pool.
+ *             kernel and /run. The mapping goes with its key; the next userspace sets up its own pool. What
+ *             is still in use, as by an overlay that stays mounted, it gets as it is.
  *
  * It must never read anything from the disk that decides what happens, never write the key anywhere, and
  * never run a second time over a live pool. */
@@ -303,11 +304,35 @@ static int verb_close(void) {
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
-/* What somebody still uses stays, and what is told of it. */
+/* What is told of it stays true: the next userspace gets the same pool. After a wipe there is none. */
+static int keep_pool(void) {
+        _cleanup_(status_done) Status s = {};
+        const FileSystem *fs;
+        int r;
+
+        r = outcome_read(&s);
+        if (r >= 0 && s.state != STATE_ENCRYPTED)
+                return 0;
+        fs = r >= 0 ? filesystem_find(s.fs_type ?: "") : NULL;
+        if (!fs)
+                return log_error_errno(r < 0 ? r : -EBADMSG, "Failed to read '%s'", STATUS_PATH);
+        /* Its options are those of the first mount, whatever these are. */
+        r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s);
+        if (r < 0) {
+                log_error("%s", s.detail ?: "Out of memory");
+                return r;
+        }
+        r = attempt_hand_over();
+        return r < 0 ? log_error_errno(r, "Failed to hand the pool over to the next userspace") : 0;
+}
+
 static int verb_forget(void) {
         int r;
 
+        pool_detach();
         r = luks_remove_unused();
+        if (r == -EBUSY)
+                return keep_pool();
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         r = attempt_forget();

@@ -3,7 +3,7 @@
 
 import re
 
-from cases import DISK, GIB, check_encrypted, check_scratch, directory
+from cases import DISK, GIB, OVERLAY_SCRIPT, check_encrypted, check_overlay, check_scratch, directory
 from fault import FaultVM
 from vm import REPORT, Image, check, check_equal
 
@@ -21,6 +21,11 @@ BUSY = r"""
 systemd-run --unit=busy -p WorkingDirectory=/scratch sh -c 'exec 5>open; echo data >&5; exec tail -f open'
 dd if=/dev/zero of=/scratch/dirty bs=1M count=50 status=none
 until [ -s /scratch/open ]; do sleep 0.1; done
+"""
+
+KEEP_STORE = r"""
+drop_in=/run/systemd/system/nix-store.mount.d/50-stays.conf
+mkdir -p ${drop_in%/*}; printf "[Unit]\nDefaultDependencies=no\n" >$drop_in; systemctl daemon-reload
 """
 
 # All that the manager and systemd-shutdown say, to the console.
@@ -64,27 +69,44 @@ def shutdown_busy():
     check(took < 5, f"the shutdown took {took:.3f} s")
 
 
-def soft_reboot():
-    """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
+def reboot_userspace(name, before=""):
+    """Boots, soft-reboots, and returns what the second userspace reports. before: for the first one's script."""
     script = (
         "[ -e /run/second ] || {\n"
         + "touch /run/second /scratch/old\n"
         + "dmsetup table >/run/first-table\n"
         + ORDERLY
+        + before
         + "systemctl soft-reboot; sleep 100\n}\n"
         + "rm /run/systemd/system/ccvm-report.service.d/50-shutdown.conf; systemctl daemon-reload\n"
         + REPORT
+        + OVERLAY_SCRIPT
         + "section old; ls /scratch/old\n"
         + "section first; cat /run/first-table\n"
         + "section attempted; cat /run/ccvm-scratch/attempted\n"
     )
     image = Image(directory() / "disk", GIB)
-    vm = FaultVM("soft-reboot", "ccvm.nix=no", image.device())
+    vm = FaultVM(name, "", image.device())
     (vm.directory / "script").write_text(script)
     report = vm.run()
     check_equal(report.line("attempted"), "system", "where the pool was set up")
-    check_encrypted(report, GIB, reports=2)
     check_scratch(report, "ext4")
-    check("No such file" in report.line("old"), "a file of the first userspace is still on /scratch")
+    check_overlay(report, "ext4")
     check("crypt" in report.line("first"), "the first userspace had no disk")
+    return report
+
+
+def soft_reboot():
+    """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
+    report = reboot_userspace("soft-reboot")
+    check_encrypted(report, GIB, reports=2)
+    check("No such file" in report.line("old"), "a file of the first userspace is still on /scratch")
     check(report.line("first") != report.line("table"), "the mapping is the one from before")
+
+
+def soft_reboot_in_use():
+    """Where /nix/store stays mounted, as NixOS has it, so does the disk below it, with all that is on it."""
+    report = reboot_userspace("soft-reboot-in-use", KEEP_STORE)
+    check_encrypted(report, GIB)
+    check_equal(report.line("old"), "/scratch/old", "the file of the first userspace")
+    check_equal(report.line("first"), report.line("table"), "the mapping")
