@@ -9,8 +9,8 @@
  * It must never fail a boot: a bad value is a warning and a default, and the exit status is 0.
  *
  * In the initrd the mounts are made below /sysroot. In the real root there is nothing left to do if the
- * initrd has done it, which /run/ccvm-scratch/attempted tells; without an initrd the same graph is written
- * there. */
+ * initrd has done it, which /run/ccvm-scratch/attempted tells; but what it could not mount, as on a root
+ * that is read-only there, is mounted then. Without an initrd the same graph is written there. */
 
 #include <mntent.h>
 
@@ -73,8 +73,9 @@ static char *read_cmdline(void) {
         return r < 0 ? strdup("") : text;
 }
 
-/* Whether the fstab at path mounts where, as it is or below /sysroot (as NixOS writes it in its initrd). */
-static bool fstab_has(const char *path, const char *where) {
+/* Whether the table at path, an fstab or a list of mounts, has where, as it is or below /sysroot (as NixOS
+ * writes it in its initrd). */
+static bool table_has(const char *path, const char *where) {
         FILE *f = setmntent(path, "re");
         struct mntent *m;
         bool found = false;
@@ -97,7 +98,19 @@ static bool nix_store_in_fstab(const char *root, bool initrd) {
         if (asprintf(&own_path, "%s%s", root, own ?: "/etc/fstab") < 0 ||
             asprintf(&sysroot_path, "%s%s", root, sysroot ?: "/sysroot/etc/fstab") < 0)
                 return false;
-        return fstab_has(own_path, "/nix/store") || (initrd && fstab_has(sysroot_path, "/nix/store"));
+        return table_has(own_path, "/nix/store") || (initrd && table_has(sysroot_path, "/nix/store"));
+}
+
+/* Whether there is a pool of which something is not mounted yet. */
+static bool mounts_missing(const char *root, const Config *c, bool nix, bool overlay) {
+        _cleanup_free_ char *table = NULL;
+
+        if (asprintf(&table, "%s/proc/self/mounts", root) < 0 || !table_has(table, POOL))
+                return false;
+        for (size_t i = 0; i < c->n_mounts; i++)
+                if (!table_has(table, c->mounts[i].path))
+                        return true;
+        return (nix && !table_has(table, "/nix/.rw-store")) || (overlay && !table_has(table, "/nix/store"));
 }
 
 static int run(const char *directory) {
@@ -106,9 +119,6 @@ static int run(const char *directory) {
         _cleanup_(config_done) Config c = {};
         bool initrd = in_initrd();
         int r;
-
-        if (!initrd && initrd_has_attempted(root))
-                return 0;
 
         cmdline = read_cmdline();
         if (!cmdline)
@@ -131,7 +141,11 @@ static int run(const char *directory) {
         }
 
         bool overlay = streq(c.nix_store, "overlay") && !nix_store_in_fstab(root, initrd);
-        return units_write(&c, directory, initrd ? "/sysroot" : "", overlay);
+        if (initrd || !initrd_has_attempted(root))
+                return units_write(&c, directory, initrd ? "/sysroot" : "", overlay);
+        if (mounts_missing(root, &c, nix, overlay))
+                return units_write_mounts(&c, directory, overlay);
+        return 0;
 }
 
 int main(int argc, char *argv[]) {

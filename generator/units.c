@@ -9,7 +9,6 @@
 #include "fileio.h"
 #include "log.h"
 
-#define POOL "/run/ccvm-scratch/pool"
 #define SETUP PROGRAM_DIR "/ccvm-scratch-setup"
 
 /* What all functions here need to know. Everything is borrowed. */
@@ -17,6 +16,7 @@ typedef struct Writer {
         const Config *config;
         const char *directory;
         const char *sysroot;
+        bool wants_pool; /* the mounts start what makes the pool */
 } Writer;
 
 static bool writer_in_initrd(const Writer *w) {
@@ -173,8 +173,10 @@ static int write_tmpfs(const Writer *w) {
 
 /* The head that all mounts have. None of them requires the pool, so that none can fail because of it: a bind
  * whose source is not there (Fallback=none) is skipped. After both services: the second one only ever runs
- * when the first has failed, and then the mounts have to wait for it. */
-static void print_mount_head(const Writer *w, FILE *f, const char *description, const char *source) {
+ * when the first has failed, and then the mounts have to wait for it. where: the directory that has to be
+ * there or to be made, escaped. */
+static void print_mount_head(const Writer *w, FILE *f, const char *description, const char *source,
+                             const char *where) {
         _cleanup_free_ char *escaped = specifier_escape(source);
 
         fprintf(f,
@@ -182,16 +184,21 @@ static void print_mount_head(const Writer *w, FILE *f, const char *description, 
                 "Description=%s\n"
                 "Documentation=man:ccvm-scratch-generator(8)\n"
                 "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
-                "ConditionPathIsDirectory=%s\n"
-                "Wants=%s\n"
-                "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n",
-                description, escaped ?: POOL,
-                w->config->vm_disk ? "ccvm-scratch-luks.service" : "ccvm-scratch-tmpfs.service");
+                "ConditionPathIsDirectory=%s\n",
+                description, escaped ?: POOL);
+        if (w->wants_pool)
+                fprintf(f, "Wants=%s\n",
+                        w->config->vm_disk ? "ccvm-scratch-luks.service" : "ccvm-scratch-tmpfs.service");
+        fputs("After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n", f);
         if (writer_in_initrd(w))
-                fputs("# The root may be replaced until then (systemd.volatile=).\n"
-                      "After=initrd-root-fs.target\n"
-                      "Before=initrd-fs.target\n",
-                      f);
+                fprintf(f,
+                        "# A mount point cannot be made on a read-only root: then the real root mounts it.\n"
+                        "ConditionPathIsReadWrite=|%s\n"
+                        "ConditionPathIsDirectory=|%s\n"
+                        "# The root may be replaced until then (systemd.volatile=).\n"
+                        "After=initrd-root-fs.target\n"
+                        "Before=initrd-fs.target\n",
+                        w->sysroot, where);
 }
 
 /* Binds POOL/source to the mount point. */
@@ -214,7 +221,7 @@ static int write_bind(const Writer *w, const char *source, const char *where) {
         r = unit_open(w, name, &f);
         if (r < 0)
                 return r;
-        print_mount_head(w, f, description, from);
+        print_mount_head(w, f, description, from, eto);
         fprintf(f,
                 "\n"
                 "[Mount]\n"
@@ -237,7 +244,8 @@ static int write_overlay(const Writer *w) {
         r = unit_open(w, name, &f);
         if (r < 0)
                 return r;
-        print_mount_head(w, f, "Writable Overlay of the Nix Store", POOL "/nix");
+        /* If the upper cannot be mounted in the initrd, then nor can this. */
+        print_mount_head(w, f, "Writable Overlay of the Nix Store", POOL "/nix", "/sysroot/nix/.rw-store");
         fprintf(f,
                 "RequiresMountsFor=%s/nix/.ro-store %s/nix/.rw-store\n"
                 "\n"
@@ -252,8 +260,19 @@ static int write_overlay(const Writer *w) {
         return r < 0 ? r : unit_enable(w, name);
 }
 
+static int write_mounts(const Writer *w, bool overlay) {
+        const Config *c = w->config;
+        int r = 0;
+
+        for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
+                r = write_bind(w, c->mounts[i].path, c->mounts[i].path);
+        if (r >= 0 && !streq(c->nix_store, "no"))
+                r = write_bind(w, "/nix", "/nix/.rw-store");
+        return r >= 0 && overlay ? write_overlay(w) : r;
+}
+
 int units_write(const Config *c, const char *directory, const char *sysroot, bool overlay) {
-        Writer w = { .config = c, .directory = directory, .sysroot = sysroot };
+        Writer w = { .config = c, .directory = directory, .sysroot = sysroot, .wants_pool = true };
         _cleanup_free_ char *link = NULL, *device = NULL;
         int r;
 
@@ -267,14 +286,13 @@ int units_write(const Config *c, const char *directory, const char *sysroot, boo
                 r = write_device(&w, device);
         if (r >= 0 && c->vm_disk)
                 r = write_luks(&w, device);
-        if (r < 0)
-                return r;
-        r = write_tmpfs(&w);
-        for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
-                r = write_bind(&w, c->mounts[i].path, c->mounts[i].path);
-        if (r >= 0 && !streq(c->nix_store, "no"))
-                r = write_bind(&w, "/nix", "/nix/.rw-store");
-        if (r >= 0 && overlay)
-                r = write_overlay(&w);
-        return r;
+        if (r >= 0)
+                r = write_tmpfs(&w);
+        return r < 0 ? r : write_mounts(&w, overlay);
+}
+
+int units_write_mounts(const Config *c, const char *directory, bool overlay) {
+        Writer w = { .config = c, .directory = directory, .sysroot = "" };
+
+        return write_mounts(&w, overlay);
 }

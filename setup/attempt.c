@@ -23,10 +23,6 @@ int attempt_claim(void) {
         return write(fd, where, strlen(where)) < 0 ? -errno : 0;
 }
 
-int attempt_hand_over(void) {
-        return file_write_atomic(ATTEMPTED, "system\n", 0444);
-}
-
 int attempt_forget(void) {
         if (unlink(STATUS_PATH) < 0 && errno != ENOENT)
                 return -errno;

@@ -10,9 +10,5 @@
  * -EEXIST if it is there already; other errors of open(2). */
 int attempt_claim(void);
 
-/* Makes "system" of its text: what the initrd mounted is gone, and the generator is to write it again.
- * Errors of file_write_atomic(). */
-int attempt_hand_over(void);
-
 /* Removes the marker and the status, as if nothing had been tried. Errors of unlink(2). */
 int attempt_forget(void);

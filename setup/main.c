@@ -304,7 +304,8 @@ static int verb_close(void) {
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
-/* What is told of it stays true: the next userspace gets the same pool. After a wipe there is none. */
+/* What is told of it stays true: the generator of the next userspace finds the pool and writes the mounts.
+ * After a wipe there is none. */
 static int keep_pool(void) {
         _cleanup_(status_done) Status s = {};
         const FileSystem *fs;
@@ -318,12 +319,9 @@ static int keep_pool(void) {
                 return log_error_errno(r < 0 ? r : -EBADMSG, "Failed to read '%s'", STATUS_PATH);
         /* Its options are those of the first mount, whatever these are. */
         r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s);
-        if (r < 0) {
+        if (r < 0)
                 log_error("%s", s.detail ?: "Out of memory");
-                return r;
-        }
-        r = attempt_hand_over();
-        return r < 0 ? log_error_errno(r, "Failed to hand the pool over to the next userspace") : 0;
+        return r;
 }
 
 static int verb_forget(void) {

@@ -43,3 +43,64 @@ def no_initrd():
 
 def no_initrd_failing():
     check_fault(boot("no-initrd-failing", Image(directory() / "disk", MIB)), "device-too-small")
+
+
+# The root as it often is in an initrd, and not prepared for us: after its overlay is mounted, before what is on it.
+READ_ONLY_UNIT = """[Unit]
+Description=Takes the mount points away, and makes the root read-only
+DefaultDependencies=no
+After=sysroot.mount systemd-volatile-root.service
+Before=initrd-root-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/rmdir /sysroot/scratch /sysroot/nix/.rw-store
+{}
+ExecStart=/usr/bin/mount -o remount,bind,ro /sysroot
+"""
+
+# It has a way back, which this guest does without otherwise.
+TO_BE_REMOUNTED = """
+ExecStart=/usr/bin/rm /sysroot/etc/systemd/system/systemd-remount-fs.service
+ExecStart=/usr/bin/sh -c 'echo "root / overlay rw 0 0" >/sysroot/etc/fstab'
+"""
+
+READ_ONLY_SCRIPT = r"""
+section initrd-mounts; journalctl -b -o cat -u sysroot-scratch.mount -u 'sysroot-nix-*.mount' | grep -c 'Fail\|fail'
+section unit; systemctl show -P FragmentPath scratch.mount
+section root; findmnt -nro OPTIONS / | cut -d, -f1
+section failed-mounts; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
+section target; systemctl is-active multi-user.target
+section pool; findmnt -nro FSTYPE /run/ccvm-scratch/pool
+section read-only-status; ccvm-scratch status | head -n 1
+"""
+
+
+def boot_read_only(name, more=""):
+    unit = "/etc/systemd/system/fault-read-only.service"
+    files = {
+        unit: READ_ONLY_UNIT.format(more).encode(),
+        "/etc/systemd/system/initrd-root-fs.target.wants/fault-read-only.service": "../fault-read-only.service",
+        **program("/usr/bin/mount", "/usr/bin/rm", "/usr/bin/rmdir"),
+    }
+    image = Image(directory() / "disk", GIB)
+    return FaultVM(name, "", image.device(), READ_ONLY_SCRIPT, files).run()
+
+
+def read_only_root():
+    """As with most installed systems, until systemd-remount-fs.service; and there are no mount points yet."""
+    report = boot_read_only("read-only-root", TO_BE_REMOUNTED)
+    check_equal(report.line("root"), "rw", "the root in the end")
+    check_no_fault(report, GIB)
+    check_equal(report.line("initrd-mounts"), "0", "failures of the initrd's mounts")
+    check_equal(report.line("unit"), "/run/systemd/generator/scratch.mount", "what mounted /scratch")
+
+
+def read_only_for_good():
+    """Nothing can be mounted without a mount point: visibly, and the VM boots."""
+    report = boot_read_only("read-only-for-good")
+    check_equal(report.line("root"), "ro", "the root in the end")
+    check_equal(report.lines("failed-mounts"), ["nix-.rw\\x2dstore.mount", "scratch.mount"], "what failed")
+    check_equal(report.line("target"), "active", "the boot")
+    check_equal(report.line("pool"), "ext4", "the pool")

@@ -60,6 +60,8 @@ static void check_line(const char *line, bool continued) {
                 "Before=",
                 "ExecStart=",
                 "ConditionPathIsDirectory=/",
+                "ConditionPathIsReadWrite=|/sysroot",
+                "ConditionPathIsDirectory=|/sysroot/",
                 "Type=overlay",
                 "What=overlay",
                 "RequiresMountsFor=/",
@@ -120,6 +122,10 @@ static void check_bind(const char *name, const char *sysroot, const char *source
         path = systemd_unescape_path(name, strlen(name) - strlen(".mount"));
         CHECK(path && streq(path, to));
         CHECK(asprintf(&expected, "%s%s", sysroot, where) >= 0 && streq(to, expected));
+        if (sysroot[0]) {
+                _cleanup_free_ char *directory_there = get_value(text, "\nConditionPathIsDirectory=|");
+                CHECK(streq(directory_there, expected));
+        }
         const char *below = startswith(what, "/run/ccvm-scratch/pool");
         CHECK(below && streq(below, source));
 }
