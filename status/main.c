@@ -17,6 +17,7 @@
 #include "status.h"
 
 #define ATTEMPTED STATUS_DIRECTORY "/attempted"
+#define POOL STATUS_DIRECTORY "/pool"
 #define STATUS_MAX (64 * KIB)
 #define EXIT_DEGRADED 3
 
@@ -100,6 +101,19 @@ static void print_timings(const Status *s) {
                t[TIMING_MKFS] / 1e3, t[TIMING_MOUNT] / 1e3);
 }
 
+/* Where a mount point cannot be made its unit has failed, and the boot has gone on (units.c). */
+static bool is_mounted(const char *where) {
+        struct stat pool, st;
+
+        return stat(POOL, &pool) < 0 || (stat(where, &st) >= 0 && st.st_dev == pool.st_dev);
+}
+
+static void print_mounts(const Status *s) {
+        for (char **m = s->mounts; m && *m; m++)
+                printf("%13s: %s%s\n", m == s->mounts ? "Mounts" : "", *m,
+                       is_mounted(*m) ? "" : " (not mounted)");
+}
+
 static void print_leaks(void) {
         const char *leaks[LEAKS_MAX];
         size_t n = leaks_find("", leaks);
@@ -125,8 +139,7 @@ static void print_text(const Status *s) {
         print_string("File system", s->fs_type);
         if (s->size_bytes)
                 print_size("Size", s->size_bytes);
-        for (char **m = s->mounts; m && *m; m++)
-                print_string(m == s->mounts ? "Mounts" : "", *m);
+        print_mounts(s);
         print_timings(s);
         if (s->state == STATE_ENCRYPTED)
                 print_leaks();

@@ -88,6 +88,8 @@ def check_scratch(report, fs_type, source=None):
     check_equal(mount["source"], (source or "/dev/mapper/ccvm-scratch") + "[/scratch]", "source of /scratch")
     options = mount["options"].split(",")
     check("nosuid" in options and "nodev" in options, f"options of /scratch: {options}")
+    text = report.lines("status-text")
+    check_equal([line for line in text if "not mounted" in line], [], "status of a pool that is mounted")
 
 
 def check_use(report):

@@ -73,7 +73,7 @@ section root; findmnt -nro OPTIONS / | cut -d, -f1
 section failed-mounts; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
 section target; systemctl is-active multi-user.target
 section pool; findmnt -nro FSTYPE /run/ccvm-scratch/pool
-section read-only-status; ccvm-scratch status | head -n 1
+section not-mounted; ccvm-scratch status | grep -o '/.* (not mounted)'; true
 """
 
 
@@ -93,6 +93,7 @@ def read_only_root():
     report = boot_read_only("read-only-root", TO_BE_REMOUNTED)
     check_equal(report.line("root"), "rw", "the root in the end")
     check_no_fault(report, GIB)
+    check_equal(report.lines("not-mounted"), [], "status")
     check_equal(report.line("initrd-mounts"), "0", "failures of the initrd's mounts")
     check_equal(report.line("unit"), "/run/systemd/generator/scratch.mount", "what mounted /scratch")
 
@@ -104,3 +105,5 @@ def read_only_for_good():
     check_equal(report.lines("failed-mounts"), ["nix-.rw\\x2dstore.mount", "scratch.mount"], "what failed")
     check_equal(report.line("target"), "active", "the boot")
     check_equal(report.line("pool"), "ext4", "the pool")
+    told = [f"{where} (not mounted)" for where in ("/scratch", "/nix/.rw-store")]
+    check_equal(report.lines("not-mounted"), told, "status")
