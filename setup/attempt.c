@@ -7,8 +7,6 @@
 #include "fileio.h"
 #include "status.h"
 
-#define ATTEMPTED STATUS_DIRECTORY "/attempted"
-
 int attempt_claim(void) {
         const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
         _cleanup_close_ int fd = -EBADF;
@@ -17,7 +15,7 @@ int attempt_claim(void) {
         r = mkdir_parents(STATUS_DIRECTORY, 0755);
         if (r < 0)
                 return r;
-        fd = open(ATTEMPTED, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+        fd = open(ATTEMPTED_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
         if (fd < 0)
                 return -errno;
         return write(fd, where, strlen(where)) < 0 ? -errno : 0;
@@ -26,5 +24,5 @@ int attempt_claim(void) {
 int attempt_forget(void) {
         if (unlink(STATUS_PATH) < 0 && errno != ENOENT)
                 return -errno;
-        return unlink(ATTEMPTED) < 0 && errno != ENOENT ? -errno : 0;
+        return unlink(ATTEMPTED_PATH) < 0 && errno != ENOENT ? -errno : 0;
 }

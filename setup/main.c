@@ -312,11 +312,13 @@ static int keep_pool(void) {
         int r;
 
         r = outcome_read(&s);
-        if (r >= 0 && s.state != STATE_ENCRYPTED)
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        if (s.state != STATE_ENCRYPTED)
                 return 0;
-        fs = r >= 0 ? filesystem_find(s.fs_type ?: "") : NULL;
+        fs = filesystem_find(s.fs_type ?: "");
         if (!fs)
-                return log_error_errno(r < 0 ? r : -EBADMSG, "Failed to read '%s'", STATUS_PATH);
+                return log_error_errno(-EBADMSG, "Failed to read '%s'", STATUS_PATH);
         /* Its options are those of the first mount, whatever these are. */
         r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s);
         if (r < 0)

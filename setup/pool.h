@@ -7,8 +7,6 @@
 #include "filesystem.h"
 #include "status.h"
 
-#define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
-
 /* The directories that it is to have; everything is borrowed. */
 typedef struct PoolLayout {
         const DirSpec *mounts; /* "/scratch" becomes POOL_DIRECTORY/scratch */

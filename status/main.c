@@ -16,8 +16,6 @@
 #include "parse.h"
 #include "status.h"
 
-#define ATTEMPTED STATUS_DIRECTORY "/attempted"
-#define POOL STATUS_DIRECTORY "/pool"
 #define STATUS_MAX (64 * KIB)
 #define EXIT_DEGRADED 3
 
@@ -45,7 +43,7 @@ static int read_status(char **ret) {
         int r;
 
         r = file_read(STATUS_PATH, STATUS_MAX, ret);
-        if (r == -ENOENT && access(ATTEMPTED, F_OK) >= 0)
+        if (r == -ENOENT && access(ATTEMPTED_PATH, F_OK) >= 0)
                 return log_error_errno(r, "The pool was set up, but its status '%s' is gone", STATUS_PATH);
         if (r == -ENOENT)
                 return status_format(&(Status) { .state = STATE_OFF }, ret);
@@ -105,7 +103,7 @@ static void print_timings(const Status *s) {
 static bool is_mounted(const char *where) {
         struct stat pool, st;
 
-        return stat(POOL, &pool) < 0 || (stat(where, &st) >= 0 && st.st_dev == pool.st_dev);
+        return stat(POOL_DIRECTORY, &pool) < 0 || (stat(where, &st) >= 0 && st.st_dev == pool.st_dev);
 }
 
 static void print_mounts(const Status *s) {

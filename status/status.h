@@ -11,6 +11,10 @@
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
 
+/* What else is there: the marker of an attempt (setup/attempt.h), and the pool's own mount point. */
+#define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
+#define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
+
 typedef enum State {
         STATE_OFF,       /* no disk was asked for */
         STATE_ENCRYPTED, /* the pool is on the encrypted disk */

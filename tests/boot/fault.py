@@ -74,6 +74,12 @@ def program(*paths):
     return files | {"/usr" + file: os.path.realpath(file) for file in libraries if os.path.realpath(file) != "/usr" + file}
 
 
+def unit(name, text, target, link="wants"):
+    """Files of a unit that target wants, or requires."""
+    directory = "/etc/systemd/system"
+    return {f"{directory}/{name}": text.encode(), f"{directory}/{target}.{link}/{name}": f"../{name}"}
+
+
 def drop_in(unit, text):
     return {DROP_IN.format(unit): text.encode()}
 

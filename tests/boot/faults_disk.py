@@ -7,7 +7,7 @@ import subprocess
 
 from cases import GIB, HEADER, LUKS, MIB, check_outcome, check_scratch, directory
 from fault import FaultVM, check_fault, check_no_fault, check_one_pool, check_time, drop_in, program
-from fault import reference, seconds
+from fault import reference, seconds, unit
 from vm import Image, check, check_equal
 
 
@@ -124,11 +124,7 @@ def backend(image, number=0):
 def disk_3_s_late():
     """Hot-plugged while the boot waits for it: it is used."""
     image = disk(GIB)
-    files = {
-        **program("/usr/bin/sleep"),
-        "/etc/systemd/system/fault-plug.service": PLUG_UNIT.encode(),
-        "/etc/systemd/system/sysinit.target.wants/fault-plug.service": "../fault-plug.service",
-    }
+    files = program("/usr/bin/sleep") | unit("fault-plug.service", PLUG_UNIT, "sysinit.target")
     report = FaultVM("disk-3-s-late", devices=backend(image), files=files, meanwhile=plug).run()
     check_no_fault(report, GIB)
     check(seconds(report) > reference() + 1, "the boot did not wait for the disk")

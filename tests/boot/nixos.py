@@ -8,7 +8,7 @@ overlay on /nix/store is the fstab's, and only its upper is ours (ccvm.nix=upper
 import json
 
 from cases import GIB, LUKS, MIB, check_encrypted, check_outcome, check_overlay, check_scratch, directory
-from fault import FaultVM, program
+from fault import FaultVM, program, unit
 from vm import Image, check, check_equal
 
 SYSTEM = "/nix/store/v0s6vxjgs3kzx5r9yb7kpmz1cq8w4hfd-nixos-system-ccvm-guest"
@@ -110,14 +110,13 @@ def files():
         f"{units}/ccvm-scratch-luks.service.d/overrides.conf": DROP_IN.encode(),
         f"{units}/ccvm-scratch-tmpfs.service.d/overrides.conf": DROP_IN.encode(),
     }
-    for unit, text, where in (
+    for name, text, target in (
         ("rw-sysroot-nix-store.service", MAKE_UPPER, "sysroot-nix-store.mount"),
         ("initrd-find-nixos-closure.service", FIND_CLOSURE, "initrd.target"),
         ("sysroot-run.mount", RUN, "initrd-fs.target"),
         ("initrd-nixos-activation.service", ACTIVATION, "initrd-switch-root.service"),
     ):
-        made[f"{units}/{unit}"] = text.encode()
-        made[f"{units}/{where}.requires/{unit}"] = f"../{unit}"
+        made |= unit(name, text, target, "requires")
     names = ("bin/dash", "bin/mount", "bin/cat", "sbin/chroot", "bin/dirname", "bin/ln", "bin/mkdir", "bin/readlink")
     return made | program(*(f"/usr/{name}" for name in names))
 

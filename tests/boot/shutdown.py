@@ -7,11 +7,15 @@ from cases import DISK, GIB, OVERLAY_SCRIPT, check_encrypted, check_overlay, che
 from fault import FaultVM
 from vm import REPORT, Image, check, check_equal
 
+
+def override(unit, text):
+    """What the guest's script does to override a unit of the running system."""
+    path = f"/run/systemd/system/{unit}.d/50-shutdown.conf"
+    return f"\nmkdir -p {path.rpartition('/')[0]}; printf '{text}' >{path}; systemctl daemon-reload\n"
+
+
 # The unit of the script would else power off as soon as it is stopped.
-ORDERLY = r"""
-drop_in=/run/systemd/system/ccvm-report.service.d/50-shutdown.conf
-mkdir -p ${drop_in%/*}; printf "[Unit]\nSuccessAction=none\nFailureAction=none\n" >$drop_in; systemctl daemon-reload
-"""
+ORDERLY = override("ccvm-report.service", r"[Unit]\nSuccessAction=none\nFailureAction=none\n")
 
 POWER_OFF = ORDERLY + r"""
 echo "<4>ccvm-test: down" >/dev/kmsg; systemctl poweroff; sleep 100
@@ -23,10 +27,8 @@ dd if=/dev/zero of=/scratch/dirty bs=1M count=50 status=none
 until [ -s /scratch/open ]; do sleep 0.1; done
 """
 
-KEEP_STORE = r"""
-drop_in=/run/systemd/system/nix-store.mount.d/50-stays.conf
-mkdir -p ${drop_in%/*}; printf "[Unit]\nDefaultDependencies=no\n" >$drop_in; systemctl daemon-reload
-"""
+# As NixOS has it.
+KEEP_STORE = override("nix-store.mount", r"[Unit]\nDefaultDependencies=no\n")
 
 # All that the manager and systemd-shutdown say, to the console.
 TALKATIVE = "loglevel=7 printk.devkmsg=on systemd.log_target=kmsg systemd.log_level=info systemd.show_status=no"
