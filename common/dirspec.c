@@ -33,9 +33,30 @@ static int parse_id(const char *s, uint32_t *ret) {
         return 0;
 }
 
+static int parse_options(char *words, DirSpec *d) {
+        const struct {
+                const char *word;
+                bool *flag;
+        } options[] = { { "dev", &d->dev }, { "suid", &d->suid }, { "noexec", &d->noexec } };
+
+        for (char *word; (word = strsep(&words, "+"));) {
+                bool found = false;
+                for (size_t i = 0; i < ELEMENTSOF(options) && !found; i++)
+                        if ((found = streq(word, options[i].word)))
+                                *options[i].flag = true;
+                if (!found)
+                        return -EINVAL;
+        }
+        return 0;
+}
+
+static mode_t default_mode(const char *path) {
+        return streq(path, "/tmp") || streq(path, "/var/tmp") ? 01777 : 0755;
+}
+
 int dirspec_parse(const char *text, DirSpec *ret) {
         _cleanup_free_ char *copy = strdup(text);
-        DirSpec d = { .mode = 0755 };
+        DirSpec d = {};
         int r = 0;
 
         if (!copy)
@@ -44,14 +65,18 @@ int dirspec_parse(const char *text, DirSpec *ret) {
         char *rest = copy;
         const char *path = strsep(&rest, ":"), *mode = strsep(&rest, ":"), *uid = strsep(&rest, ":"),
                    *gid = strsep(&rest, ":");
+        char *options = strsep(&rest, ":");
         if (rest || !path_is_clean(path))
                 return -EINVAL;
-        if (mode)
+        d.mode = default_mode(path);
+        if (!isempty(mode))
                 r = parse_mode(mode, &d.mode);
-        if (r >= 0 && uid)
+        if (r >= 0 && !isempty(uid))
                 r = parse_id(uid, &d.uid);
-        if (r >= 0 && gid)
+        if (r >= 0 && !isempty(gid))
                 r = parse_id(gid, &d.gid);
+        if (r >= 0 && !isempty(options))
+                r = parse_options(options, &d);
         if (r < 0)
                 return r;
 
@@ -65,7 +90,25 @@ int dirspec_parse(const char *text, DirSpec *ret) {
 char *dirspec_format(const DirSpec *d) {
         char *s;
 
-        if (asprintf(&s, "%s:%04o:%u:%u", d->path, d->mode, d->uid, d->gid) < 0)
+        const char *options[] = { d->dev ? "dev" : NULL, d->suid ? "suid" : NULL,
+                                  d->noexec ? "noexec" : NULL };
+        char words[32] = "";
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (options[i]) {
+                        strcat(words, words[0] ? "+" : ":");
+                        strcat(words, options[i]);
+                }
+        if (asprintf(&s, "%s:%04o:%u:%u%s", d->path, d->mode, d->uid, d->gid, words) < 0)
                 return NULL;
         return s;
+}
+
+const char *dirspec_bind_options(const DirSpec *d) {
+        static const char *const options[2][2][2] = {
+                { { "bind", "bind,noexec" }, { "bind,suid", "bind,suid,noexec" } },
+                { { "bind,dev", "bind,dev,noexec" }, { "bind,dev,suid", "bind,dev,suid,noexec" } },
+        };
+
+        return options[d->dev][d->suid][d->noexec];
 }

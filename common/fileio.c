@@ -85,3 +85,16 @@ int mkdir_parents(const char *path, mode_t mode) {
         }
         return mkdir(p, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
+
+int file_update(const char *path, const char *text) {
+        _cleanup_free_ char *directory = strdup(path), *there = NULL;
+        int r;
+
+        if (!directory)
+                return -ENOMEM;
+        if (file_read(path, strlen(text), &there) >= 0 && streq(there, text))
+                return 0;
+        *strrchr(directory, '/') = 0;
+        r = mkdir_parents(directory, 0755);
+        return r < 0 ? r : file_write_atomic(path, text, 0644);
+}

@@ -14,5 +14,9 @@ int file_read(const char *path, size_t max, char **ret);
 /* Replaces path by text: a reader sees the old file or the whole new one, at any time. */
 int file_write_atomic(const char *path, const char *text, mode_t mode);
 
+/* The same in a directory that is made if need be, mode 0644; a file that has the text is left as it is, so
+ * that whoever watches it sees no change. */
+int file_update(const char *path, const char *text);
+
 /* Makes a directory and those above it; one that is there already is left as it is. */
 int mkdir_parents(const char *path, mode_t mode);

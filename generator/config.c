@@ -4,11 +4,11 @@
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <libeconf.h>
-#include <libeconf_ext.h>
 
 #include "cmdline.h"
+#include "conffile.h"
 #include "escape.h"
+#include "fileio.h"
 #include "log.h"
 #include "parse.h"
 
@@ -104,21 +104,29 @@ static int parse_fallback_size(Config *c, const Option *o, const char *value) {
         return 0;
 }
 
-/* Whether a mount on path would take away what the boot itself stands on, or the pool's own /nix. */
-static bool path_is_reserved(const char *path) {
-        static const char *const exact[] = { "/",    "/bin",   "/boot", "/efi", "/etc",
-                                             "/lib", "/lib64", "/sbin", "/usr" };
-        static const char *const below[] = { "/dev", "/nix", "/proc", "/run", "/sys", "/sysroot" };
-
-        for (size_t i = 0; i < ELEMENTSOF(exact); i++)
-                if (streq(path, exact[i]))
-                        return true;
-        for (size_t i = 0; i < ELEMENTSOF(below); i++) {
-                const char *rest = startswith(path, below[i]);
-                if (rest && (*rest == 0 || *rest == '/'))
+/* Whether path is one of the list, which a NULL ends, or with below lies below one. */
+static bool path_in(const char *path, const char *const *list, bool below) {
+        for (; *list; list++) {
+                const char *rest = startswith(path, *list);
+                if (rest && (*rest == 0 || (below && *rest == '/')))
                         return true;
         }
         return false;
+}
+
+#define PATHS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+/* Whether a mount on path would take away what the boot itself stands on, what stays in RAM by design, or
+ * the pool's own /nix. */
+static bool path_is_reserved(const char *path) {
+        if (path_in(path, PATHS("/usr/local", "/usr/src"), true))
+                return false;
+        return path_in(path, PATHS("/", "/home", "/nix", "/root"), false) ||
+               path_in(path,
+                       PATHS("/bin", "/boot", "/dev", "/efi", "/etc", "/lib", "/lib32", "/lib64", "/libx32",
+                             "/nix/.ro-store", "/nix/.rw-store", "/nix/store", "/proc", "/run", "/sbin",
+                             "/sys", "/sysroot", "/usr"),
+                       true);
 }
 
 /* A quote or a backslash means something in a unit file, and a line that is not UTF-8 is dropped. */
@@ -160,6 +168,11 @@ static int mount_list_add(MountList *l, const char *text) {
         return unit_name_from_path(d->path, "sysroot-.mount", &unit);
 }
 
+static void free_mounts(Config *c) {
+        while (c->n_mounts > 0)
+                dirspec_done(&c->mounts[--c->n_mounts]);
+}
+
 static int parse_mounts(Config *c, const Option *o, const char *value) {
         _cleanup_(mount_list_done) MountList list = {};
         _cleanup_free_ char *copy = strdup(value);
@@ -167,13 +180,13 @@ static int parse_mounts(Config *c, const Option *o, const char *value) {
 
         if (!copy)
                 return -ENOMEM;
-        for (char *save, *word = strtok_r(copy, " \t", &save); word; word = strtok_r(NULL, " \t", &save)) {
+        for (char *save, *word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save)) {
                 r = mount_list_add(&list, word);
                 if (r < 0)
                         return r;
         }
 
-        config_done(c);
+        free_mounts(c);
         memcpy(c->mounts, list.entries, sizeof(c->mounts));
         c->n_mounts = list.n;
         list.n = 0;
@@ -187,7 +200,8 @@ static const Option options[] = {
         OPTION("VmDisk", "vm_disk", parse_vm_disk, vm_disk, "no", "yes, no, hotplug"),
         OPTION("Serial", "serial", parse_serial, serial, "ccvm-scratch", "at most 20 of A-Z a-z 0-9 . _ -"),
         OPTION("Mounts", "mounts", parse_mounts, mounts, "/scratch:1777",
-               "a list of PATH[:MODE[:UID[:GID]]], absolute, each once, none that the system needs"),
+               "a list of PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute, each once, none that the system "
+               "needs"),
         OPTION("NixStore", "nix", parse_word, nix_store, "no", "no, upper, overlay"),
         OPTION("FileSystem", "fstype", parse_word, file_system, "ext4", "ext4, xfs, btrfs"),
         OPTION("Header", "header", parse_word, header, "disk", "disk, ram"),
@@ -212,6 +226,8 @@ typedef struct Loader {
         Config *config;
         char *texts[ELEMENTSOF(options)];
         bool given[ELEMENTSOF(options)]; /* by the user */
+        const char *file;                /* that is being read, for the warnings; borrowed */
+        bool in_section;                 /* it has [Scratch] */
 } Loader;
 
 static void loader_done(Loader *l) {
@@ -242,6 +258,13 @@ static int loader_set(Loader *l, size_t i, const char *value, const char *where)
         return 0;
 }
 
+static int find_key(const char *key) {
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (streq(options[i].key, key))
+                        return i;
+        return -ENOENT;
+}
+
 static int on_cmdline_word(const char *key, const char *value, void *userdata) {
         Loader *l = userdata;
 
@@ -260,81 +283,64 @@ static int on_cmdline_word(const char *key, const char *value, void *userdata) {
         return 0;
 }
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(econf_ext_value *, econf_freeExtValue)
+static int on_file_line(unsigned line, const char *section, const char *key, const char *value,
+                        void *userdata) {
+        _cleanup_free_ char *where = NULL;
+        Loader *l = userdata;
+        int i;
 
-/* Where a key was read: "/etc/ccvm-scratch.conf:3". The caller frees it; NULL if out of memory. */
-static char *key_location(econf_file *file, const char *key, const char *root) {
-        _cleanup_(econf_freeExtValuep) econf_ext_value *v = NULL;
-        char *where = NULL;
-
-        if (econf_getExtValue(file, "Scratch", key, &v) != ECONF_SUCCESS || !v->file)
-                return strdup("ccvm-scratch.conf");
-        const char *path = startswith(v->file, root) ?: v->file;
-        return asprintf(&where, "%s:%" PRIu64, path, v->line_number) < 0 ? NULL : where;
-}
-
-static int load_key(Loader *l, econf_file *file, const char *key, const char *root) {
-        _cleanup_free_ char *value = NULL, *where = key_location(file, key, root);
-
-        if (!where)
+        if (asprintf(&where, "%s:%u", l->file, line) < 0)
                 return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(options); i++)
-                if (streq(options[i].key, key)) {
-                        econf_err e = econf_getStringValue(file, "Scratch", key, &value);
-                        return e == ECONF_NOMEM ? -ENOMEM : loader_set(l, i, value ?: "", where);
-                }
+        if (!key) {
+                log_warning("%s: %s; the line is ignored.", where, value);
+                return 0;
+        }
+        if (!streq(section, "Scratch"))
+                return 0;
+        l->in_section = true;
+        i = find_key(key);
+        if (i >= 0)
+                return loader_set(l, i, value, where);
         log_warning("%s: unknown key '%.*s=' in [Scratch], ignored.", where, QUOTE_MAX, key);
         return 0;
 }
 
-static int load_keys(Loader *l, econf_file *file, const char *root) {
-        char **keys = NULL;
-        size_t n = 0;
-        int r = 0;
+/* name: of the text, for the warnings. */
+static int load_text(Loader *l, const char *text, const char *name) {
+        int r;
 
-        if (econf_getKeys(file, "Scratch", &n, &keys) != ECONF_SUCCESS)
-                return 0; /* no such section */
-        for (size_t k = 0; k < n && r >= 0; k++)
-                r = load_key(l, file, keys[k], root);
-        econf_freeArray(keys);
+        l->file = name;
+        l->in_section = false;
+        r = conffile_parse(text, on_file_line, l);
+        if (r >= 0 && !l->in_section && text[strspn(text, " \t\r\n")])
+                log_warning("%s: nothing in a section [Scratch], so nothing is used.", name);
         return r;
 }
 
+/* More than a person writes. */
+#define FILE_MAX (64 * KIB)
+
 static int load_files(Loader *l, const char *root) {
-        _cleanup_(econf_freeFilep) econf_file *file = NULL;
-        _cleanup_free_ char *prefix = NULL;
-        econf_err e = ECONF_SUCCESS;
+        _cleanup_(conffile_freep) char **paths = NULL;
+        int r;
 
-        /* The prefix is an option of a file object, which the reading then fills. */
-        if (root[0]) {
-                if (asprintf(&prefix, "ROOT_PREFIX=%s", root) < 0)
-                        return -ENOMEM;
-                e = econf_newKeyFile_with_options(&file, prefix);
-        }
-        if (e == ECONF_SUCCESS)
-                e = econf_readConfig(&file, NULL, "/usr/lib", "ccvm-scratch", "conf", "=", "#;");
-        if (e == ECONF_NOFILE)
-                return 0;
-        if (e == ECONF_NOMEM)
-                return -ENOMEM;
-        if (e != ECONF_SUCCESS) {
-                _cleanup_free_ char *path = NULL;
-                uint64_t line = 0;
-                econf_errLocation(&path, &line);
-                log_warning("%s:%" PRIu64 ": %s; using no config file.",
-                            path ? (startswith(path, root) ?: path) : "ccvm-scratch.conf", line,
-                            econf_errString(e));
-                return 0;
-        }
+        r = conffile_find(root, "ccvm-scratch.conf", &paths);
+        for (char **p = paths; r >= 0 && p && *p; p++) {
+                _cleanup_free_ char *text = NULL;
+                const char *name = startswith(*p, root) ?: *p;
 
-        return load_keys(l, file, root);
+                r = file_read(*p, FILE_MAX, &text);
+                if (r < 0 && r != -ENOMEM) {
+                        (void) log_warning_errno(r, "%s cannot be read, ignored", name);
+                        r = 0;
+                } else if (r >= 0)
+                        r = load_text(l, text, name);
+        }
+        return r;
 }
 
 static bool is_given(const Loader *l, const char *key) {
-        for (size_t i = 0; i < ELEMENTSOF(options); i++)
-                if (streq(options[i].key, key))
-                        return l->given[i];
-        return false;
+        return l->given[find_key(key)];
 }
 
 /* dm-integrity's superblock is on the disk, which with it is not noise from its first byte; and ext4 reads
@@ -360,33 +366,95 @@ static void adjust_to_nix_store(Config *c) {
         c->vm_disk = c->hotplug = false;
 }
 
-int config_load(Config *c, const char *root, const char *credential, const char *cmdline) {
+static int load_defaults(Loader *l) {
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(options) && r >= 0; i++)
+                r = loader_set(l, i, options[i].fallback, "built-in default");
+        return r;
+}
+
+static int load_all(Loader *l, const ConfigSources *sources) {
+        int r;
+
+        r = load_files(l, sources->root);
+        if (r >= 0 && sources->conf)
+                r = load_text(l, sources->conf, "Credential ccvm.conf");
+        if (r >= 0 && sources->vm_disk)
+                r = loader_set(l, find_key("VmDisk"), sources->vm_disk, "Credential ccvm.vm-disk");
+        return r < 0 ? r : cmdline_parse(sources->cmdline, on_cmdline_word, l);
+}
+
+/* The pool is there, made by what the initrd knew: its directories can still be added to, and all else is
+ * decided. before: the texts of the initrd. */
+static int keep_to_initrd(Loader *l, char **before) {
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(options) && r >= 0; i++) {
+                if (streq(l->texts[i], before[i]))
+                        continue;
+                if (options[i].parse == parse_mounts || streq(options[i].key, "NixStore")) {
+                        l->config->initrd_differs = true;
+                        continue;
+                }
+                log_warning("%s=%.*s%s comes too late: the initrd has set the pool up with %s=%.*s%s. Make "
+                            "the initrd anew.",
+                            options[i].key, QUOTE_MAX, l->texts[i], quote_end(l->texts[i]), options[i].key,
+                            QUOTE_MAX, before[i], quote_end(before[i]));
+                r = loader_set(l, i, before[i], "initrd");
+        }
+        return r;
+}
+
+static int load_over_initrd(Loader *l, const ConfigSources *sources) {
+        char *before[ELEMENTSOF(options)];
+        size_t n = 0;
+        int r;
+
+        r = load_text(l, sources->initrd, "The initrd's configuration");
+        for (; r >= 0 && n < ELEMENTSOF(options); n++) {
+                before[n] = strdup(l->texts[n]);
+                if (!before[n])
+                        r = -ENOMEM;
+        }
+        if (r >= 0)
+                r = load_all(l, sources);
+        if (r >= 0)
+                r = keep_to_initrd(l, before);
+        while (n > 0)
+                free(before[--n]);
+        return r;
+}
+
+static int format_text(const Loader *l, char **ret) {
+        size_t size;
+        FILE *f = open_memstream(ret, &size);
+
+        if (!f)
+                return -ENOMEM;
+        fputs("[Scratch]\n", f);
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                if (!streq(l->texts[i], options[i].fallback))
+                        fprintf(f, "%s=%s\n", options[i].key, l->texts[i]);
+        return fclose(f) == 0 ? 0 : -ENOMEM;
+}
+
+int config_load(Config *c, const ConfigSources *sources) {
         _cleanup_(loader_done) Loader l = { .config = c };
         int r;
 
         *c = (Config) {};
-        for (size_t i = 0; i < ELEMENTSOF(options); i++) {
-                r = loader_set(&l, i, options[i].fallback, "built-in default");
-                if (r < 0)
-                        return r;
-        }
-        r = load_files(&l, root);
-        if (r < 0)
-                return r;
-        if (credential) {
-                r = loader_set(&l, 0, credential, "Credential ccvm.vm-disk");
-                if (r < 0)
-                        return r;
-        }
-        r = cmdline_parse(cmdline, on_cmdline_word, &l);
+        r = load_defaults(&l);
+        if (r >= 0)
+                r = sources->initrd ? load_over_initrd(&l, sources) : load_all(&l, sources);
         if (r >= 0 && !streq(c->integrity, "no"))
                 adjust_to_integrity(&l);
         if (r >= 0 && c->hotplug && !streq(c->nix_store, "no"))
                 adjust_to_nix_store(c);
-        return r;
+        return r < 0 ? r : format_text(&l, &c->text);
 }
 
 void config_done(Config *c) {
-        while (c->n_mounts > 0)
-                dirspec_done(&c->mounts[--c->n_mounts]);
+        free_mounts(c);
+        free(TAKE_PTR(c->text));
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the user asked for: defaults, config files, the credential and the kernel command line, each over the
- * one before it. Whatever comes out is usable: a bad value is warned of and the value before it stays. */
+/* What the user asked for: defaults, config files, credentials and the kernel command line, each over the
+ * one before it. Whatever comes out is usable: a bad value or line is warned of, and what stood before it
+ * stays. */
 
 #include <stdint.h>
 
@@ -26,11 +27,22 @@ typedef struct Config {
         bool discard;
         uint64_t device_timeout_sec;
         char fallback_size[24]; /* as tmpfs(5) takes it in size= */
+        bool initrd_differs;    /* the initrd has made the pool for other Mounts= or NixStore= */
+        char *text;             /* owned: all that is no default, as a config file */
 } Config;
 
-/* Reads the config files below root ("" is the system's own), then the credential (text; NULL: there is
- * none), then cmdline (text). Warns of what it does not use. -ENOMEM is the only error. The caller calls
- * config_done(). */
-int config_load(Config *c, const char *root, const char *credential, const char *cmdline);
+/* Where it comes from; everything is borrowed, and NULL is what is not there. */
+typedef struct ConfigSources {
+        const char *root;    /* of the config files; "" is the system's own */
+        const char *initrd;  /* what the initrd has set the pool up by: the text of its Config */
+        const char *conf;    /* credential ccvm.conf: a config file's text */
+        const char *vm_disk; /* credential ccvm.vm-disk */
+        const char *cmdline;
+} ConfigSources;
+
+/* Reads all of that, in the order of config files, credentials, command line, and warns of what it does not
+ * use. With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs the
+ * initrd's word stands, with a warning. -ENOMEM is the only error. The caller calls config_done(). */
+int config_load(Config *c, const ConfigSources *sources);
 
 void config_done(Config *c);

@@ -4,23 +4,27 @@
  *
  * When: the service manager runs it before any unit, in the initrd and again in the real root, and again at
  * each daemon-reload (systemd.generator(7)). It delays the boot, so: no IPC, no device, no library beyond
- * libeconf; nothing is emitted, and hardly anything read, where no disk was asked for.
+ * libc; nothing is emitted, and hardly anything read, where no disk was asked for.
  *
  * It must never fail a boot: a bad value is a warning and a default, and the exit status is 0.
  *
- * In the initrd the mounts are made below /sysroot. In the real root there is nothing left to do if the
- * initrd has done it, which /run/ccvm-scratch/attempted tells; but what it could not mount, as on a root
- * that is read-only there, is mounted then. Without an initrd the same graph is written there. */
+ * In the initrd it has the pool set up, and /nix/store mounted. In the real root, where
+ * /run/ccvm-scratch/attempted tells that this was tried, it writes the other mounts, which there come in
+ * order with the system's own. Without an initrd the whole graph is written there.
+ *
+ * Beside the units it writes udev's rule for the disk, and /run/ccvm-scratch/config: what was asked for, by
+ * which the real root knows what the initrd did, and ccvm-scratch(1) that something was asked for at all. */
 
-#include <mntent.h>
-
+#include "claims.h"
 #include "config.h"
 #include "fileio.h"
 #include "log.h"
 #include "parse.h"
+#include "rules.h"
 #include "units.h"
 
 #define ATTEMPTED "/run/ccvm-scratch/attempted"
+#define ASKED "/run/ccvm-scratch/config"
 
 /* The kernel's own limit is 2 to 4 KiB; a boot loader's or a test's may be longer. */
 #define CMDLINE_MAX (64 * KIB)
@@ -40,22 +44,51 @@ static bool initrd_has_attempted(const char *root) {
                startswith(text, "initrd");
 }
 
-/* The text of the system credential ccvm.vm-disk, or NULL. The caller frees it. */
-static char *read_credential(void) {
+/* In a container the command line is the host's, and so are the disks. */
+static bool in_container(void) {
+        const char *e = getenv("SYSTEMD_VIRTUALIZATION");
+
+        return e && startswith(e, "container:");
+}
+
+/* After a crash the kernel that writes the dump has the command line of the one that crashed. */
+static bool in_crash_kernel(const char *root) {
+        _cleanup_free_ char *path = NULL;
+
+        return asprintf(&path, "%s/proc/vmcore", root) >= 0 && access(path, F_OK) >= 0;
+}
+
+/* What the initrd was asked for, or NULL. The caller frees it. */
+static char *read_asked(const char *root) {
+        _cleanup_free_ char *path = NULL;
+        char *text = NULL;
+
+        return asprintf(&path, "%s" ASKED, root) >= 0 && file_read(path, 64 * KIB, &text) >= 0 ? text : NULL;
+}
+
+static void write_asked(const char *root, const char *text) {
+        _cleanup_free_ char *path = NULL;
+        int r = asprintf(&path, "%s" ASKED, root) < 0 ? -ENOMEM : file_update(path, text);
+
+        if (r < 0)
+                log_warning_errno(r, "Failed to write '%s'", ASKED);
+}
+
+/* The text of a system credential, or NULL. The caller frees it. */
+static char *read_credential(const char *name, size_t max) {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;
         char *text = NULL;
         int r;
 
-        if (!directory || asprintf(&path, "%s/ccvm.vm-disk", directory) < 0)
+        if (!directory || asprintf(&path, "%s/%s", directory, name) < 0)
                 return NULL;
-        r = file_read(path, KIB, &text);
+        r = file_read(path, max, &text);
         if (r < 0) {
                 if (r != -ENOENT)
                         log_warning_errno(r, "Failed to read credential '%s', ignored", path);
                 return NULL;
         }
-        text[strcspn(text, "\n")] = 0; /* as files on the host end */
         return text;
 }
 
@@ -73,79 +106,77 @@ static char *read_cmdline(void) {
         return r < 0 ? strdup("") : text;
 }
 
-/* Whether the table at path, an fstab or a list of mounts, has where, as it is or below /sysroot (as NixOS
- * writes it in its initrd). */
-static bool table_has(const char *path, const char *where) {
-        FILE *f = setmntent(path, "re");
-        struct mntent *m;
-        bool found = false;
+static int load(Config *c, const char *root, bool attempted, const char *cmdline) {
+        _cleanup_free_ char *conf = read_credential("ccvm.conf", 64 * KIB), *asked = NULL,
+                            *vm_disk = read_credential("ccvm.vm-disk", KIB);
+        int r;
 
-        if (!f)
-                return false;
-        while (!found && (m = getmntent(f))) {
-                const char *below = startswith(m->mnt_dir, "/sysroot");
-                found = streq(below ?: m->mnt_dir, where);
-        }
-        endmntent(f);
-        return found;
+        if (vm_disk)
+                vm_disk[strcspn(vm_disk, "\n")] = 0; /* as files on the host end */
+        if (attempted)
+                asked = read_asked(root);
+        r = config_load(c, &(ConfigSources) { .root = root,
+                                              .initrd = asked,
+                                              .conf = conf,
+                                              .vm_disk = vm_disk,
+                                              .cmdline = cmdline });
+        return r < 0 ? log_error_errno(r, "Failed to read the configuration") : 0;
 }
 
-/* Two sources for one mount unit are a race: whoever has /nix/store in an fstab keeps it there. */
-static bool nix_store_in_fstab(const char *root, bool initrd) {
-        const char *own = getenv("SYSTEMD_FSTAB"), *sysroot = getenv("SYSTEMD_SYSROOT_FSTAB");
-        _cleanup_free_ char *own_path = NULL, *sysroot_path = NULL;
+/* For a c that asks for something. */
+static int write_all(const Config *c, const char *directory, const char *root, bool attempted,
+                     const char *cmdline) {
+        _cleanup_(claims_done) Claims claims = {};
+        bool initrd = in_initrd();
+        int r;
 
-        if (asprintf(&own_path, "%s%s", root, own ?: "/etc/fstab") < 0 ||
-            asprintf(&sysroot_path, "%s%s", root, sysroot ?: "/sysroot/etc/fstab") < 0)
-                return false;
-        return table_has(own_path, "/nix/store") || (initrd && table_has(sysroot_path, "/nix/store"));
-}
+        r = claims_load(&claims, root, initrd, cmdline);
+        if (r < 0)
+                return log_oom();
+        UnitsContext context = {
+                .directory = directory,
+                .root = root,
+                .sysroot = initrd ? "/sysroot" : "",
+                .claims = &claims,
+        };
 
-/* Whether there is a pool of which something is not mounted yet. */
-static bool mounts_missing(const char *root, const Config *c, bool nix, bool overlay) {
-        _cleanup_free_ char *table = NULL;
-
-        if (asprintf(&table, "%s/proc/self/mounts", root) < 0 || !table_has(table, POOL))
-                return false;
-        for (size_t i = 0; i < c->n_mounts; i++)
-                if (!table_has(table, c->mounts[i].path))
-                        return true;
-        return (nix && !table_has(table, "/nix/.rw-store")) || (overlay && !table_has(table, "/nix/store"));
+        /* Not the end of the others if it fails: on virtio-blk udev's own link does too. */
+        if (c->vm_disk)
+                (void) rules_write(c, root, c->hotplug && !initrd && !attempted);
+        if (attempted)
+                return units_write_mounts(c, &context);
+        /* Nothing waits for a disk that is yet to come, so nothing else of it concerns the initrd. */
+        if (c->hotplug && initrd)
+                return 0;
+        write_asked(root, c->text);
+        return units_write(c, &context);
 }
 
 static int run(const char *directory) {
         const char *root = getenv("CCVM_SCRATCH_GENERATOR_ROOT") ?: "";
-        _cleanup_free_ char *cmdline = NULL, *credential = NULL;
+        _cleanup_free_ char *cmdline = NULL;
         _cleanup_(config_done) Config c = {};
-        bool initrd = in_initrd();
+        bool attempted;
         int r;
 
+        if (in_container())
+                return 0;
         cmdline = read_cmdline();
         if (!cmdline)
                 return log_oom();
-        credential = read_credential();
-        r = config_load(&c, root, credential, cmdline);
+        attempted = !in_initrd() && initrd_has_attempted(root);
+        r = load(&c, root, attempted, cmdline);
         if (r < 0)
-                return log_error_errno(r, "Failed to read the configuration");
-
-        /* Nothing waits for a disk that is yet to come, so nothing of it concerns the initrd. */
-        if (c.hotplug && initrd)
-                return 0;
+                return r;
 
         bool nix = !streq(c.nix_store, "no");
-        if (!c.vm_disk && !nix)
+        if ((!c.vm_disk && !nix) || in_crash_kernel(root))
                 return 0;
         if (c.n_mounts == 0 && !nix) {
                 log_warning("A disk is attached, but Mounts= is empty and NixStore=no: it is not used.");
                 return 0;
         }
-
-        bool overlay = streq(c.nix_store, "overlay") && !nix_store_in_fstab(root, initrd);
-        if (initrd || !initrd_has_attempted(root))
-                return units_write(&c, directory, initrd ? "/sysroot" : "", overlay);
-        if (mounts_missing(root, &c, nix, overlay))
-                return units_write_mounts(&c, directory, overlay);
-        return 0;
+        return write_all(&c, directory, root, attempted, cmdline);
 }
 
 int main(int argc, char *argv[]) {

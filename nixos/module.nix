@@ -223,12 +223,9 @@ in
 
           # For the udev rules of device-mapper: without them activation would wait for a udev that never answers.
           services.lvm.enable = true;
-          # And our own: nobody looks for a file system on the raw disk.
-          services.udev.packages = [ cfg.package.initrd ];
         };
         # And in the system, for ccvm-scratch wipe.
         services.lvm.enable = true;
-        services.udev.packages = [ cfg.package.initrd ];
       })
 
       (lib.mkIf store {

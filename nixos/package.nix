@@ -12,13 +12,13 @@
   lib,
   stdenv,
   cryptsetup,
-  libeconf,
   lvm2,
   meson,
   ninja,
   pkg-config,
   scdoc,
   systemd,
+  util-linux,
   forHost ? false,
 }:
 
@@ -36,12 +36,12 @@ stdenv.mkDerivation {
     pkg-config
     scdoc
   ];
-  # lvm2 for libdevmapper.
+  # lvm2 for libdevmapper, util-linux for libmount.
   buildInputs = lib.optionals (!forHost) [
     cryptsetup
-    libeconf
     lvm2
     systemd
+    util-linux
   ];
 
   # Every feature by name: nixpkgs turns all that are "auto" on. The directories too, as pkg-config gives those of the
@@ -56,7 +56,6 @@ stdenv.mkDerivation {
     (lib.mesonOption "systemgeneratordir" "${placeholder "initrd"}/lib/systemd/system-generators")
     (lib.mesonOption "systemunitdir" "${placeholder "initrd"}/lib/systemd/system")
     (lib.mesonOption "catalogdir" "${placeholder "initrd"}/lib/systemd/catalog")
-    (lib.mesonOption "udevdir" "${placeholder "initrd"}/lib/udev")
     (lib.mesonOption "programdir" "${placeholder "initrd"}/lib/ccvm-scratch")
   ];
   mesonInstallTags = [ (if forHost then "host" else "guest") ];

@@ -22,7 +22,10 @@ int attempt_claim(void) {
 }
 
 int attempt_forget(void) {
-        if (unlink(STATUS_PATH) < 0 && errno != ENOENT)
-                return -errno;
-        return unlink(ATTEMPTED_PATH) < 0 && errno != ENOENT ? -errno : 0;
+        static const char *const paths[] = { STATUS_PATH, ASKED_PATH, ATTEMPTED_PATH };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++)
+                if (unlink(paths[i]) < 0 && errno != ENOENT)
+                        return -errno;
+        return 0;
 }

@@ -10,5 +10,6 @@
  * -EEXIST if it is there already; other errors of open(2). */
 int attempt_claim(void);
 
-/* Removes the marker and the status, as if nothing had been tried. Errors of unlink(2). */
+/* Removes the marker, the status and what was asked for, as if nothing had been tried. Errors of
+ * unlink(2). */
 int attempt_forget(void);

@@ -22,32 +22,40 @@ bool device_serial_matches(const char *text, size_t size, const char *serial) {
         return size == n && memcmp(text, serial, n) == 0;
 }
 
-/* Where the kernel shows a disk's serial, by the way it is attached. */
-static const struct {
-        const char *attribute; /* below the disk in sysfs */
-        size_t header;         /* bytes before the serial */
-} serials[] = {
-        { "serial", 0 },          /* virtio-blk: 20 bytes at most */
-        { "device/serial", 0 },   /* NVMe: filled up with blanks to 20 */
-        { "device/vpd_pg80", 4 }, /* SCSI: vital product data, page 0x80 */
-};
+/* SCSI and SATA: vital product data, page 0x80, of which four bytes stand before the serial. */
+#define VPD_HEADER 4
 
-static bool has_serial(const char *directory, const char *serial) {
-        for (size_t i = 0; i < ELEMENTSOF(serials); i++) {
-                _cleanup_free_ char *path = NULL;
-                _cleanup_close_ int fd = -EBADF;
-                char text[256];
-                ssize_t n;
+static bool has_scsi_serial(sd_device *d, const char *serial) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        const char *directory;
+        char text[256];
 
-                if (asprintf(&path, "%s/%s", directory, serials[i].attribute) < 0)
-                        return false;
-                fd = open(path, O_RDONLY | O_CLOEXEC);
-                n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-                if (n >= (ssize_t) serials[i].header &&
-                    device_serial_matches(text + serials[i].header, n - serials[i].header, serial))
+        if (sd_device_get_syspath(d, &directory) < 0 || asprintf(&path, "%s/device/vpd_pg80", directory) < 0)
+                return false;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+        return n >= VPD_HEADER && device_serial_matches(text + VPD_HEADER, n - VPD_HEADER, serial);
+}
+
+/* virtio-blk shows it on the disk, NVMe, MMC and USB on what the disk belongs to: the same that udev's rule
+ * goes by (generator/rules.c). */
+static bool has_serial(sd_device *d, const char *serial) {
+        const char *text;
+
+        for (sd_device *p = d; p; p = sd_device_get_parent(p, &p) < 0 ? NULL : p)
+                if (sd_device_get_sysattr_value(p, "serial", &text) >= 0 &&
+                    device_serial_matches(text, strlen(text), serial))
                         return true;
-        }
-        return false;
+        return has_scsi_serial(d, serial);
+}
+
+/* A CD is a whole disk too, for the kernel. */
+static bool is_disk(sd_device *d) {
+        const char *type, *name;
+
+        return sd_device_get_devtype(d, &type) >= 0 && streq(type, "disk") &&
+               sd_device_get_sysname(d, &name) >= 0 && !startswith(name, "sr");
 }
 
 /* The node of the disk in sysfs that has this serial; how many have it is in *ret_count. */
@@ -68,10 +76,9 @@ static int find_node(const char *serial, char **ret, size_t *ret_count) {
 
         for (sd_device *d = sd_device_enumerator_get_device_first(e); d;
              d = sd_device_enumerator_get_device_next(e)) {
-                const char *name, *directory;
-                /* The single path of an NVMe multipath disk has no node. Partitions have no serial. */
-                if (sd_device_get_devname(d, &name) < 0 || sd_device_get_syspath(d, &directory) < 0 ||
-                    !has_serial(directory, serial))
+                const char *name;
+                /* The single path of an NVMe multipath disk has no node. */
+                if (sd_device_get_devname(d, &name) < 0 || !is_disk(d) || !has_serial(d, serial))
                         continue;
                 count++;
                 free(node);

@@ -10,6 +10,9 @@
  *             pool is mounted on /run/ccvm-scratch/pool and the key is in the kernel and nowhere else; or
  *             nothing of it is left.
  *   fallback  ccvm-scratch-tmpfs.service: when that has failed. A pool in RAM, or none, as was asked for.
+ *   directories  ccvm-scratch-directories.service, in the real root: those that the initrd did not know of.
+ *   check     ccvm-scratch-check.service, in the real root when all is mounted: whether the pool is what
+ *             programs get there.
  *   wipe      ccvm-scratch wipe, in the running system: destroys the key now.
  *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
  *   forget    ccvm-scratch-soft-reboot.service: when all is unmounted for a soft-reboot, which keeps the
@@ -29,6 +32,7 @@
 #include "device.h"
 #include "log.h"
 #include "luks.h"
+#include "mounted.h"
 #include "outcome.h"
 #include "parse.h"
 #include "pool.h"
@@ -43,25 +47,28 @@ static DirSpec arg_mounts[MOUNTS_MAX];
 static PoolLayout arg_layout = { .mounts = arg_mounts };
 static State arg_mode = STATE_TMPFS;
 static bool arg_mode_fail;
+static bool arg_bind;
 static bool arg_disk = true;
 static const char *arg_size = "50%";
 
 static void help(void) {
-        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|close|forget|wipe}\n\n"
+        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|directories|check|close|forget|wipe}\n\n"
              "Puts up the scratch pool. Started by ccvm-scratch-luks.service and\n"
              "ccvm-scratch-tmpfs.service, with options from ccvm-scratch-generator.\n\n"
              "  -h --help                 Show this help\n"
              "     --version              Show the version\n"
-             "     --mount=PATH:MODE:UID:GID\n"
+             "     --mount=PATH:MODE:UID:GID:OPTIONS\n"
              "                            A directory that the pool is to have; more than once\n"
-             "     --nix-store            Also those for the upper of a /nix/store overlay\n\n"
+             "     --nix-store=KIND       Also those for a /nix/store overlay: upper, or overlay if that\n"
+             "                            is mounted too\n\n"
              "encrypt: format the disk with a new key and mount it as the pool. Erases the disk.\n"
              "     --serial=SERIAL        Of the disk (ccvm-scratch)\n"
              "     --file-system=TYPE     ext4, xfs or btrfs (ext4)\n"
              "     --header=WHERE         LUKS2 header on the disk or in ram (disk)\n"
              "     --integrity=KIND       no or hmac-sha256 (no)\n"
-             "     --discard=BOOL         Pass TRIM down to the disk (yes)\n\n"
-             "fallback: what to do without it.\n"
+             "     --discard=BOOL         Pass TRIM down to the disk (yes)\n"
+             "     --bind                 Mount the directories too, in the running system\n\n"
+             "fallback: what to do without it. check: what to do if a mount is missing.\n"
              "     --mode=MODE            tmpfs, none or fail (tmpfs)\n"
              "     --size=SIZE            Of the tmpfs, as in tmpfs(5) (50%)\n"
              "     --no-disk              No disk was asked for: this is no failure");
@@ -83,6 +90,12 @@ static int parse_integrity(const char *value) {
         return arg_luks.integrity || streq(value, "no") ? 0 : -EINVAL;
 }
 
+static int parse_nix_store(const char *value) {
+        arg_layout.nix_store = true;
+        arg_layout.nix_overlay = streq(value, "overlay");
+        return arg_layout.nix_overlay || streq(value, "upper") ? 0 : -EINVAL;
+}
+
 static int parse_mount(const char *value) {
         int r;
 
@@ -101,6 +114,7 @@ enum {
         ARG_HEADER,
         ARG_INTEGRITY,
         ARG_DISCARD,
+        ARG_BIND,
         ARG_MOUNT,
         ARG_NIX_STORE,
         ARG_MODE,
@@ -116,8 +130,9 @@ static const struct option long_options[] = {
         { "header", required_argument, NULL, ARG_HEADER },
         { "integrity", required_argument, NULL, ARG_INTEGRITY },
         { "discard", required_argument, NULL, ARG_DISCARD },
+        { "bind", no_argument, NULL, ARG_BIND },
         { "mount", required_argument, NULL, ARG_MOUNT },
-        { "nix-store", no_argument, NULL, ARG_NIX_STORE },
+        { "nix-store", required_argument, NULL, ARG_NIX_STORE },
         { "mode", required_argument, NULL, ARG_MODE },
         { "size", required_argument, NULL, ARG_SIZE },
         { "no-disk", no_argument, NULL, ARG_NO_DISK },
@@ -145,7 +160,9 @@ static int parse_option(int option, const char *value) {
         case ARG_MOUNT:
                 return parse_mount(value);
         case ARG_NIX_STORE:
-                arg_layout.nix_store = true;
+                return parse_nix_store(value);
+        case ARG_BIND:
+                arg_bind = true;
                 return 0;
         case ARG_MODE:
                 return parse_fallback_mode(value);
@@ -179,7 +196,8 @@ static int parse_argv(int argc, char *argv[]) {
                         return log_error_errno(r, "--%s=%s", long_options[index].name, optarg);
         }
         if (argc - optind != 1) {
-                log_error("One verb is needed: encrypt, fallback, close, forget or wipe; see --help.");
+                log_error("One verb is needed: encrypt, fallback, directories, check, close, forget or "
+                          "wipe; see --help.");
                 return -EINVAL;
         }
         return 1;
@@ -213,6 +231,16 @@ static int set_up(Status *s) {
         return 0;
 }
 
+/* A disk that is hot-plugged comes when all else is mounted. A mount point that cannot be used costs itself,
+ * and is told of. */
+static int mount_directories(const Status *s) {
+        if (!arg_bind)
+                return 0;
+        for (size_t i = 0; i < arg_layout.n_mounts; i++)
+                (void) pool_bind(&arg_layout.mounts[i]);
+        return outcome_check_mounts(s);
+}
+
 static int verb_encrypt(void) {
         _cleanup_(status_done) Status s = { .state = STATE_NONE };
         Stopwatch watch = stopwatch_start();
@@ -238,11 +266,12 @@ static int verb_encrypt(void) {
         s.state = STATE_ENCRYPTED;
         /* The pool is good without its status; a second one in RAM over it would not be. */
         (void) outcome_announce(&s);
+        (void) mount_directories(&s);
         return 0;
 }
 
 /* Fallback=fail: the journal dies with the VM, so that the console is where the reason can be read. */
-static void tell_console(const Status *s) {
+static void tell_console(const char *reason, const char *detail) {
         _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
         log_error("Powering off, as Fallback=fail says.");
@@ -250,7 +279,7 @@ static void tell_console(const Status *s) {
                 dprintf(fd,
                         "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; "
                         "powering off, as Fallback=fail says\r\n",
-                        reason_to_string(s->reason) ?: "no reason", s->detail ?: "no detail");
+                        reason ?: "no reason", detail ?: "no detail");
 }
 
 /* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
@@ -285,10 +314,36 @@ static int verb_fallback(void) {
         r = arg_mode == STATE_TMPFS ? fall_back_to_ram(&s) : 0;
         (void) outcome_announce(&s);
         if (arg_mode_fail) {
-                tell_console(&s);
+                tell_console(reason_to_string(s.reason), s.detail);
                 return -ECANCELED; /* FailureAction= of the unit powers off */
         }
         return r;
+}
+
+static int verb_directories(void) {
+        _cleanup_(status_done) Status s = {};
+        int r;
+
+        r = outcome_read(&s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        r = pool_extend(&arg_layout, &s);
+        if (r < 0)
+                return log_error_errno(r, "%s", s.detail ?: "Out of memory");
+        return outcome_write(&s);
+}
+
+static int verb_check(void) {
+        _cleanup_(status_done) Status s = {};
+        int r;
+
+        r = outcome_read(&s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        r = outcome_check_mounts(&s);
+        if (r < 0 && arg_mode_fail)
+                tell_console("mounts missing", "the journal names them");
+        return r; /* with Fallback=fail the unit has FailureAction= */
 }
 
 /* ExecStopPost= of the encrypted disk's service. An ordinary stop, as at shutdown, leaves the pool to
@@ -373,8 +428,13 @@ int main(int argc, char *argv[]) {
                 const char *name;
                 int (*run)(void);
         } verbs[] = {
-                { "encrypt", verb_encrypt }, { "fallback", verb_fallback }, { "close", verb_close },
-                { "forget", verb_forget },   { "wipe", verb_wipe },
+                { "encrypt", verb_encrypt },
+                { "fallback", verb_fallback },
+                { "directories", verb_directories },
+                { "check", verb_check },
+                { "close", verb_close },
+                { "forget", verb_forget },
+                { "wipe", verb_wipe },
         };
         int r;
 
@@ -387,7 +447,9 @@ int main(int argc, char *argv[]) {
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[optind]))
                         return verbs[i].run() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        log_error("Unknown verb '%s': takes encrypt, fallback, close, forget or wipe; see --help.",
-                  argv[optind]);
+        log_error(
+                "Unknown verb '%s': takes encrypt, fallback, directories, check, close, forget or wipe; see "
+                "--help.",
+                argv[optind]);
         return 2;
 }

@@ -8,6 +8,7 @@
 #include "fileio.h"
 #include "host.h"
 #include "log.h"
+#include "mounted.h"
 #include "parse.h"
 
 #define STATUS_MAX (64 * KIB)
@@ -19,6 +20,8 @@ static const char *const message_ids[_STATE_MAX] = {
         [STATE_TMPFS] = "a1b9127a7cab4dcbb72cafc329de128c",
         [STATE_NONE] = "69396b351533487fbc7bc9a5e5c0c9e4",
 };
+
+#define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 
 static int write_text(const char *text) {
         int r = mkdir_parents(STATUS_DIRECTORY, 0755);
@@ -78,6 +81,41 @@ int outcome_announce(const Status *s) {
         if (r < 0)
                 (void) log_warning_errno(r, "Failed to tell the host");
         return write_text(text);
+}
+
+/* The list in one line, for the caller to free. */
+static char *join(const char **list) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                return NULL;
+        for (const char **p = list; *p; p++)
+                fprintf(f, "%s%s", p == list ? "" : " ", *p);
+        return fclose(f) == 0 ? text : NULL;
+}
+
+int outcome_check_mounts(const Status *s) {
+        _cleanup_free_ const char **missing = NULL;
+        _cleanup_free_ char *list = NULL;
+        int n;
+
+        n = mounted_missing(s, &missing);
+        if (n < 0)
+                return log_oom();
+        if (n == 0)
+                return 0;
+        list = join(missing);
+        if (!list)
+                return log_oom();
+        n = sd_journal_send("MESSAGE=The scratch pool is not what programs get on %s.", list,
+                            "MESSAGE_ID=" MESSAGE_ID_MISSING, "PRIORITY=%i", LOG_WARNING, "CCVM_STATE=%s",
+                            state_to_string(s->state), "CCVM_MISSING=%s", list, NULL);
+        if (n < 0)
+                (void) log_warning_errno(n, "Not on the scratch pool: %s. The journal does not answer",
+                                         list);
+        return -ESTALE;
 }
 
 int outcome_read(Status *ret) {

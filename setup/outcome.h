@@ -12,6 +12,10 @@ int outcome_write(const Status *s);
  * tells the host if it listens (host.h). */
 int outcome_announce(const Status *s);
 
+/* Looks at what is mounted now: 0 if the pool is what a program gets on each of s->mounts. Else one journal
+ * entry names those that are missing, and the result is -ESTALE. -ENOMEM. */
+int outcome_check_mounts(const Status *s);
+
 /* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls
  * status_done(), also after an error. */
 int outcome_read(Status *ret);

@@ -2,10 +2,12 @@
 
 #include "pool.h"
 
+#include <libmount.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
 #include "fileio.h"
+#include "log.h"
 
 static int make_directory(const DirSpec *d) {
         _cleanup_free_ char *path = NULL;
@@ -39,17 +41,29 @@ static int make_directories(const PoolLayout *layout, Status *s) {
 }
 
 static int note_mounts(const PoolLayout *layout, Status *s) {
+        const char *nix[] = { layout->nix_store ? "/nix/.rw-store" : NULL,
+                              layout->nix_overlay ? "/nix/store" : NULL };
         size_t n = 0;
 
-        s->mounts = calloc(layout->n_mounts + layout->nix_store + 1, sizeof(char *));
+        status_free_mounts(s);
+        s->mounts = calloc(layout->n_mounts + ELEMENTSOF(nix) + 1, sizeof(char *));
         if (!s->mounts)
                 return -ENOMEM;
-        for (; n < layout->n_mounts; n++)
-                if (!(s->mounts[n] = strdup(layout->mounts[n].path)))
+        for (size_t i = 0; i < layout->n_mounts; i++)
+                if (!(s->mounts[n++] = strdup(layout->mounts[i].path)))
                         return -ENOMEM;
-        if (layout->nix_store && !(s->mounts[n] = strdup("/nix/.rw-store")))
-                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(nix) && nix[i]; i++)
+                if (!(s->mounts[n++] = strdup(nix[i])))
+                        return -ENOMEM;
         return 0;
+}
+
+int pool_extend(const PoolLayout *layout, Status *s) {
+        int r = make_directories(layout, s);
+
+        if (r >= 0 && note_mounts(layout, s) < 0)
+                r = status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mounts");
+        return r;
 }
 
 /* The pool is mounted; makes the rest, or detaches it again. */
@@ -61,12 +75,9 @@ static int finish(const char *fs_type, const PoolLayout *layout, Status *s) {
                     ? status_fail(s, REASON_MOUNT, errno, "Failed to close off the pool")
                     : 0;
         if (r >= 0)
-                r = make_directories(layout, s);
-        if (r >= 0) {
-                s->fs_type = strdup(fs_type);
-                if (!s->fs_type || note_mounts(layout, s) < 0)
-                        r = status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mounts");
-        }
+                r = pool_extend(layout, s);
+        if (r >= 0 && !(s->fs_type = strdup(fs_type)))
+                r = status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the file system");
         if (r < 0)
                 pool_detach();
         return r;
@@ -104,6 +115,29 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
                                    POOL_DIRECTORY);
         s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
         return finish("tmpfs", layout, s);
+}
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_context *, mnt_free_context)
+
+int pool_bind(const DirSpec *d) {
+        _cleanup_(mnt_free_contextp) struct libmnt_context *context = mnt_new_context();
+        _cleanup_free_ char *source = NULL;
+        char message[256];
+        int r;
+
+        if (!context || asprintf(&source, POOL_DIRECTORY "%s", d->path) < 0)
+                return log_oom();
+        r = mkdir_parents(d->path, 0755);
+        if (r < 0)
+                return log_error_errno(r, "Failed to create '%s'", d->path);
+        if (mnt_context_set_source(context, source) != 0 || mnt_context_set_target(context, d->path) != 0 ||
+            mnt_context_set_options(context, dirspec_bind_options(d)) != 0)
+                return log_oom();
+        r = mnt_context_mount(context);
+        if (mnt_context_get_excode(context, r, message, sizeof(message)) == 0)
+                return 0;
+        log_error("Failed to mount the pool on '%s': %s", d->path, message);
+        return -EIO;
 }
 
 void pool_detach(void) {

@@ -11,7 +11,8 @@
 typedef struct PoolLayout {
         const DirSpec *mounts; /* "/scratch" becomes POOL_DIRECTORY/scratch */
         size_t n_mounts;
-        bool nix_store; /* nix/store and nix/work, upper and work directory of an overlay */
+        bool nix_store;   /* nix/store and nix/work, upper and work directory of an overlay */
+        bool nix_overlay; /* which is mounted on /nix/store too */
 } PoolLayout;
 
 /* Mounts the pool from the block device node, or as a tmpfs of this size (the text of tmpfs(5)), and makes
@@ -20,6 +21,14 @@ typedef struct PoolLayout {
 int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const PoolLayout *layout,
                     Status *s);
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s);
+
+/* Makes what layout has and the mounted pool has not, and notes its mount points in s in place of those
+ * before. A failure is noted in s. */
+int pool_extend(const PoolLayout *layout, Status *s);
+
+/* Mounts the directory of the mounted pool on its own path, which is made if it is not there. Logs its
+ * errors. */
+int pool_bind(const DirSpec *d);
 
 /* Detaches the pool if it is mounted; what still uses it keeps it until then. */
 void pool_detach(void);

@@ -2,8 +2,9 @@
 
 /* ccvm-scratch: tells a person, or a script, whether this VM has its scratch disk, and destroys its key.
  *
- * When: at any time in the guest; status by anybody, wipe by root. status reads one file and asks nothing of
- * the disk; for wipe ccvm-scratch-setup has the libraries. */
+ * When: at any time in the guest; status and is-encrypted by anybody, also in a service's own mount
+ * namespace, wipe by root. What is told is how the boot went, by one file, and what is mounted now; nothing
+ * is asked of the disk. For wipe ccvm-scratch-setup has the libraries. */
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include "fileio.h"
 #include "leaks.h"
 #include "log.h"
+#include "mounted.h"
 #include "parse.h"
 #include "status.h"
 
@@ -20,6 +22,7 @@
 #define EXIT_DEGRADED 3
 
 static const char *arg_verb = "status";
+static char **arg_paths; /* NULL-terminated */
 static bool arg_yes;
 static enum { JSON_OFF, JSON_SHORT, JSON_PRETTY } arg_json = JSON_OFF;
 
@@ -28,14 +31,27 @@ static void help(void) {
              "Shows the encrypted, throw-away disk space of this virtual machine.\n\n"
              "Commands:\n"
              "  status            Whether there is a scratch disk, and if not, why (default)\n"
+             "  is-encrypted [PATH…]\n"
+             "                    Whether the pool is encrypted, and all mounts, or each PATH, are on it\n"
              "  wipe              Destroy the key of the disk, and with it all data on it, now\n\n"
              "Options:\n"
              "  -h --help         Show this help\n"
              "     --version      Show the version\n"
              "     --json=FORM    status: print JSON: short (one line), pretty, or off\n"
              "     --yes          wipe: do not ask\n\n"
-             "Exit status of status: 0 encrypted, or no disk asked for; 3 degraded; 1 unreadable.\n"
+             "Exit status of status: 0 encrypted, or nothing asked for; 3 degraded; 1 unreadable.\n"
+             "Exit status of is-encrypted: 0 yes, 3 no, for ExecCondition=.\n"
              "See ccvm-scratch(1) for details.");
+}
+
+/* Something was asked for, and nobody has set it up: not yet, or never. */
+static int format_not_set_up(char **ret) {
+        return status_format(&(Status) { .state = STATE_NONE,
+                                         .detail =
+                                                 (char *) "A pool was asked for, and is not set up: a disk "
+                                                          "that is to be hot-plugged is not there yet, or "
+                                                          "the boot has not come so far" },
+                             ret);
 }
 
 /* The status text. Where nothing was asked for there is no file, and that is a status too. */
@@ -45,6 +61,8 @@ static int read_status(char **ret) {
         r = file_read(STATUS_PATH, STATUS_MAX, ret);
         if (r == -ENOENT && access(ATTEMPTED_PATH, F_OK) >= 0)
                 return log_error_errno(r, "The pool was set up, but its status '%s' is gone", STATUS_PATH);
+        if (r == -ENOENT && access(ASKED_PATH, F_OK) >= 0)
+                return format_not_set_up(ret);
         if (r == -ENOENT)
                 return status_format(&(Status) { .state = STATE_OFF }, ret);
         if (r < 0)
@@ -52,16 +70,21 @@ static int read_status(char **ret) {
         return 0;
 }
 
-static int print_json(const char *text) {
+/* The status as it was written, and what is so now. missing: NULL-terminated. */
+static int print_json(const char *text, const char **missing) {
         _cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
         int r;
 
-        if (arg_json == JSON_SHORT)
-                return fputs(text, stdout) < 0 ? -errno : 0;
         r = sd_json_parse(text, 0, &v, NULL, NULL);
+        if (r >= 0)
+                r = sd_json_variant_set_field_strv(&v, "missing", (char **) missing);
         if (r < 0)
                 return r;
-        return sd_json_variant_dump(v, SD_JSON_FORMAT_PRETTY | SD_JSON_FORMAT_COLOR_AUTO, stdout, NULL);
+        return sd_json_variant_dump(v,
+                                    arg_json == JSON_SHORT
+                                            ? SD_JSON_FORMAT_NEWLINE
+                                            : SD_JSON_FORMAT_PRETTY | SD_JSON_FORMAT_COLOR_AUTO,
+                                    stdout, NULL);
 }
 
 static void print_size(const char *label, uint64_t bytes) {
@@ -99,17 +122,17 @@ static void print_timings(const Status *s) {
                t[TIMING_MKFS] / 1e3, t[TIMING_MOUNT] / 1e3);
 }
 
-/* Where a mount point cannot be made its unit has failed, and the boot has gone on (units.c). */
-static bool is_mounted(const char *where) {
-        struct stat pool, st;
-
-        return stat(POOL_DIRECTORY, &pool) < 0 || (stat(where, &st) >= 0 && st.st_dev == pool.st_dev);
+static bool is_among(const char **list, const char *s) {
+        for (; *list; list++)
+                if (streq(*list, s))
+                        return true;
+        return false;
 }
 
-static void print_mounts(const Status *s) {
+static void print_mounts(const Status *s, const char **missing) {
         for (char **m = s->mounts; m && *m; m++)
                 printf("%13s: %s%s\n", m == s->mounts ? "Mounts" : "", *m,
-                       is_mounted(*m) ? "" : " (not mounted)");
+                       is_among(missing, *m) ? " (missing: not on the pool)" : "");
 }
 
 static void print_leaks(void) {
@@ -120,7 +143,7 @@ static void print_leaks(void) {
                 print_string("Warning", leaks[i]);
 }
 
-static void print_text(const Status *s) {
+static void print_text(const Status *s, const char **missing) {
         static const char *const explanations[_STATE_MAX] = {
                 [STATE_OFF] = "off (no disk was asked for)",
                 [STATE_ENCRYPTED] = "encrypted",
@@ -137,40 +160,73 @@ static void print_text(const Status *s) {
         print_string("File system", s->fs_type);
         if (s->size_bytes)
                 print_size("Size", s->size_bytes);
-        print_mounts(s);
+        print_mounts(s, missing);
         print_timings(s);
         if (s->state == STATE_ENCRYPTED)
                 print_leaks();
 }
 
-static int verb_status(void) {
-        _cleanup_(status_done) Status s = {};
-        _cleanup_free_ char *text = NULL;
+/* Both that was written and what is so now. text and s are the caller's to free, also after an error. */
+static int load_status(char **text, Status *s, const char ***missing) {
         int r;
 
-        r = read_status(&text);
+        r = read_status(text);
         if (r < 0)
-                return EXIT_FAILURE;
-        r = status_parse(text, &s);
-        if (r < 0) {
-                log_error_errno(r, "'%s' is no status", STATUS_PATH);
-                return EXIT_FAILURE;
-        }
+                return r;
+        r = status_parse(*text, s);
+        if (r < 0)
+                return log_error_errno(r, "'%s' is no status", STATUS_PATH);
+        r = mounted_missing(s, missing);
+        return r < 0 ? log_oom() : r;
+}
 
+static int verb_status(void) {
+        _cleanup_(status_done) Status s = {};
+        _cleanup_free_ const char **missing = NULL;
+        _cleanup_free_ char *text = NULL;
+        int n, r = 0;
+
+        n = load_status(&text, &s, &missing);
+        if (n < 0)
+                return EXIT_FAILURE;
         if (arg_json == JSON_OFF)
-                print_text(&s);
-        else {
-                r = print_json(text);
-                if (r < 0) {
-                        log_error_errno(r, "Failed to print the status");
-                        return EXIT_FAILURE;
-                }
-        }
-        if (fflush(stdout) != 0) {
-                log_error_errno(errno, "Failed to print the status");
+                print_text(&s, missing);
+        else
+                r = print_json(text, missing);
+        if (r < 0 || fflush(stdout) != 0) {
+                log_error_errno(r < 0 ? r : errno, "Failed to print the status");
                 return EXIT_FAILURE;
         }
-        return s.state == STATE_ENCRYPTED || s.state == STATE_OFF ? EXIT_SUCCESS : EXIT_DEGRADED;
+        return (s.state == STATE_ENCRYPTED || s.state == STATE_OFF) && n == 0 ? EXIT_SUCCESS : EXIT_DEGRADED;
+}
+
+/* Says what is in the way. */
+static bool is_on_pool(const char *path, dev_t pool) {
+        int r = mounted_on(path, pool);
+
+        if (r < 0)
+                log_error_errno(r, "'%s' is not on the scratch pool", path);
+        else if (r == 0)
+                log_error("'%s' is not on the scratch pool.", path);
+        return r > 0;
+}
+
+static int verb_is_encrypted(void) {
+        _cleanup_(status_done) Status s = {};
+        _cleanup_free_ const char **missing = NULL;
+        _cleanup_free_ char *text = NULL;
+        bool yes = true;
+        dev_t pool;
+
+        if (load_status(&text, &s, &missing) < 0)
+                return EXIT_FAILURE;
+        if (s.state != STATE_ENCRYPTED || mounted_pool(&pool) < 0) {
+                log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s.state));
+                return EXIT_DEGRADED;
+        }
+        for (char **p = arg_paths[0] ? arg_paths : s.mounts; p && *p; p++)
+                yes = is_on_pool(*p, pool) && yes;
+        return yes ? EXIT_SUCCESS : EXIT_DEGRADED;
 }
 
 /* Returns 1 for a yes. */
@@ -250,11 +306,31 @@ static int parse_argv(int argc, char *argv[]) {
 
         if (optind < argc)
                 arg_verb = argv[optind++];
-        if (optind < argc || (!streq(arg_verb, "status") && !streq(arg_verb, "wipe"))) {
-                log_error("Unknown command '%s': takes status or wipe; see --help.", argv[argc - 1]);
-                return -EINVAL;
-        }
+        arg_paths = argv + optind;
         return 1;
+}
+
+static const struct {
+        const char *name;
+        int (*run)(void);
+        bool takes_paths;
+} verbs[] = {
+        { "status", verb_status, false },
+        { "is-encrypted", verb_is_encrypted, true },
+        { "wipe", verb_wipe, false },
+};
+
+static int run_verb(void) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                if (!streq(verbs[i].name, arg_verb))
+                        continue;
+                if (!arg_paths[0] || verbs[i].takes_paths)
+                        return verbs[i].run();
+                log_error("%s takes no argument '%s'; see --help.", arg_verb, arg_paths[0]);
+                return 2;
+        }
+        log_error("Unknown command '%s': takes status, is-encrypted or wipe; see --help.", arg_verb);
+        return 2;
 }
 
 int main(int argc, char *argv[]) {
@@ -264,5 +340,5 @@ int main(int argc, char *argv[]) {
         r = parse_argv(argc, argv);
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
-        return streq(arg_verb, "wipe") ? verb_wipe() : verb_status();
+        return run_verb();
 }

@@ -190,12 +190,16 @@ int status_parse(const char *text, Status *ret) {
         return parse_mounts(sd_json_variant_by_key(v, "mounts"), ret);
 }
 
+void status_free_mounts(Status *s) {
+        for (char **m = s->mounts; m && *m; m++)
+                free(*m);
+        free(TAKE_PTR(s->mounts));
+}
+
 void status_done(Status *s) {
         for (size_t i = 0; i < ELEMENTSOF(string_fields); i++)
                 free(*FIELD(s, char *, string_fields[i].offset));
-        for (char **m = s->mounts; m && *m; m++)
-                free(*m);
-        free(s->mounts);
+        status_free_mounts(s);
         *s = (Status) {};
 }
 

@@ -11,7 +11,9 @@
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
 
-/* What else is there: the marker of an attempt (setup/attempt.h), and the pool's own mount point. */
+/* What else is there: what was asked for (generator/main.c), the marker of an attempt (setup/attempt.h), and
+ * the pool's own mount point. */
+#define ASKED_PATH STATUS_DIRECTORY "/config"
 #define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
 #define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
 
@@ -84,6 +86,9 @@ int status_format(const Status *s, char **ret);
 int status_parse(const char *text, Status *ret);
 
 void status_done(Status *s);
+
+/* Frees the mounts alone; none are left. */
+void status_free_mounts(Status *s);
 
 /* Notes a failure: the reason, and one line of detail. It is logged by whoever ends the work. Returns
  * -abs(error), or -EIO if error is 0, so that "return status_fail(…)" works. */

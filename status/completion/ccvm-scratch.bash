@@ -13,7 +13,7 @@ _ccvm_scratch() {
 		mapfile -t COMPREPLY < <(compgen -W '--help --version --json= --yes' -- "$cur")
 		[[ ${COMPREPLY[*]} != --json= ]] || compopt -o nospace
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'status wipe' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'status is-encrypted wipe' -- "$cur")
 	fi
 }
 complete -F _ccvm_scratch ccvm-scratch

@@ -89,7 +89,7 @@ def check_scratch(report, fs_type, source=None):
     options = mount["options"].split(",")
     check("nosuid" in options and "nodev" in options, f"options of /scratch: {options}")
     text = report.lines("status-text")
-    check_equal([line for line in text if "not mounted" in line], [], "status of a pool that is mounted")
+    check_equal([line for line in text if "missing" in line], [], "status of a pool that is mounted")
 
 
 def check_use(report):
@@ -149,7 +149,7 @@ section keyring; cat /proc/keys | grep cryptsetup
 section reload; systemctl daemon-reload && systemctl is-active ccvm-scratch-luks.service
 section again; systemctl start ccvm-scratch-luks.service ccvm-scratch-tmpfs.service; systemctl is-active ccvm-scratch-tmpfs.service
 section still; findmnt -nro FSTYPE /scratch; cat /scratch/mine
-section quiet; find /run/systemd/generator* -not -path '*.early*' -name '*scratch*'
+section units; find /run/systemd/generator* -not -type d -name '*[sx]*'  | grep -E 'scratch|nix'
 """
     report = VM("luks", f"{DISK} ccvm.nix=overlay", image.device(), script).run()
     check_encrypted(report, 20 * GIB)
@@ -160,13 +160,18 @@ section quiet; find /run/systemd/generator* -not -path '*.early*' -name '*scratc
     check_equal(report.line("reload"), "active", "the service after a reload")
     check_equal(report.line("again"), "inactive", "the fallback after another start of both services")
     check_equal(report.lines("still"), ["ext4", "mine"], "/scratch after all of it")
-    check_equal(report.lines("quiet"), [], "units from the generator of the real root, after a reload")
+    units = {"ccvm-scratch-check.service", "nix-.rw\\x2dstore.mount", "nix-store.mount", "scratch.mount"}
+    check_equal({line.rpartition("/")[2] for line in report.lines("units")}, units, "units of the real root, after a reload")
     check('"keyslots":{}' in luks_metadata(image).replace(" ", "").replace("\n", ""), "the header has a keyslot")
     check(image.allocated() < 16 * MIB, f"{image.allocated()} bytes are allocated on the host")
 
 
 MOUNTS_SCRIPT = r"""
 section modes; stat -c '%n %a %u %g' /scratch /var/tmp /var/lib/containers
+section devices; for m in /scratch /var/tmp; do mknod $m/null c 1 3; echo x 2>/dev/null >$m/null && echo $m; done
+section suid; for m in /scratch /var/tmp; do
+    cp /usr/bin/id $m/id; chmod u+s $m/id; su nobody -s /bin/sh -c "$m/id -u"; done
+section noexec; cp /usr/bin/id /data/id; /data/id -u 2>/dev/null || echo refused
 section nested
 cd /var/lib/containers && mkdir lower upper work merged && echo lower >lower/file
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged && echo changed >>merged/file
@@ -177,14 +182,18 @@ rm merged/file && mkdir merged/file && ls -A upper lower && stat -c %F upper/fil
 def mounts():
     """More than /scratch, each a directory of the one pool; and overlays on it, as container engines make them."""
     image = Image(directory() / "disk", 1 * GIB)
-    append = f'{DISK} ccvm.nix=overlay "ccvm.mounts=/scratch:1777 /var/tmp:1777 /var/lib/containers:0700:65534:65534"'
+    paths = "/scratch:1777:0:0:dev+suid,/var/tmp,/data::::noexec /var/lib/containers:0700:65534:65534"
+    append = f'{DISK} ccvm.nix=overlay "ccvm.mounts={paths}"'
     report = VM("mounts", append, image.device(), MOUNTS_SCRIPT).run()
     check_encrypted(report, 1 * GIB)
     modes = ["/scratch 1777 0 0", "/var/tmp 1777 0 0", "/var/lib/containers 700 65534 65534"]
     check_equal(report.lines("modes"), modes, "modes and owners")
-    for target in ("/scratch", "/var/tmp", "/var/lib/containers"):
+    check_equal(report.lines("devices"), ["/scratch"], "where a device node works")
+    check_equal(report.lines("suid"), ["0", "65534"], "user that a set-user-ID program runs as")
+    check_equal(report.lines("noexec"), ["refused"], "a program where there is noexec")
+    for target in ("/scratch", "/var/tmp", "/data", "/var/lib/containers"):
         check_equal(report.mount(target)["source"], f"/dev/mapper/ccvm-scratch[{target}]", f"source of {target}")
-    check_equal(report.status["mounts"], ["/scratch", "/var/tmp", "/var/lib/containers", "/nix/.rw-store"], "mounts")
+    check_equal(report.status["mounts"], ["/scratch", "/var/tmp", "/data", "/var/lib/containers", "/nix/.rw-store", "/nix/store"], "mounts")
     nested = ["lower:", "file", "", "upper:", "file", "directory"]
     check_equal(report.lines("nested"), nested, "an overlay whose layers are on the pool")
 

@@ -2,11 +2,24 @@
 """Disks that are plugged into a running VM."""
 
 from cases import DISK, GIB, LUKS, MIB, SCRATCH_SCRIPT, check_encrypted, check_outcome, check_scratch, check_use, directory
-from fault import FaultVM
+from fault import FaultVM, check_time
 from faults_disk import backend
 from vm import REPORT, Image, check, check_equal
 
 HOTPLUG = "ccvm.vm_disk=hotplug ccvm.nix=no"
+
+# Of the distribution's own mount, and of what its units need before they start.
+EVERYWHERE = "ccvm.mounts=/scratch:1777,/var/tmp,/tmp"
+
+# A service that asks for the mount, and for more time than a disk that does not come may cost.
+AGENT = r"""
+section boot; findmnt -no FSTYPE /tmp; systemctl list-jobs --no-legend
+systemctl show -P ActiveState -P Result ccvm-scratch-luks.service ccvm-scratch-tmpfs.service | sort -u
+systemctl list-units --all --plain --no-legend 'dev-disk-by*ccvm?x2dscratch.device' ccvm-scratch-luks.service
+section agent; mkdir -p /scratch; systemd-run --wait -q -p WorkingDirectory=/scratch -p PrivateTmp=yes sh -c 'pwd >/var/tmp/pwd'; echo $?
+systemctl start ccvm-scratch-luks.service; ls /run/ccvm-scratch; systemctl is-failed ccvm-scratch-luks.service
+ccvm-scratch status >/dev/null; echo $?
+"""
 
 # Before the disk: nothing of the pool, and a file in what /scratch is until then.
 BEFORE = r"""
@@ -24,6 +37,10 @@ for i in $(seq 100); do systemctl list-jobs | grep -q "No jobs" && break; sleep 
 USE = r"""
 section scratch-before; cat /scratch/before
 """ + SCRATCH_SCRIPT
+
+EVERYWHERE_SCRIPT = r"""
+section everywhere; ccvm-scratch is-encrypted /scratch /var/tmp /tmp; echo $?
+"""
 
 # A second one, which nobody takes.
 SECOND = r"""
@@ -59,11 +76,16 @@ def check_second(report, image):
 def hotplug():
     """/scratch is on the disk without a reboot, and a second disk stays what it was."""
     first, second = (Image(directory() / "disk", GIB) for _ in range(2))
-    script = BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE + SECOND
+    script = AGENT + BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE + EVERYWHERE_SCRIPT + SECOND
     devices = SLOT2 + backend(first) + backend(second, 1)
-    report = FaultVM("hotplug", HOTPLUG, devices, script, meanwhile=plug(0, 1)).run()
-    check("off" in report.lines("before")[0], f"before the disk: {report.lines('before')}")
+    report = FaultVM("hotplug", f"{HOTPLUG} {EVERYWHERE}", devices, script, meanwhile=plug(0, 1)).run()
+    check_equal(report.lines("boot"), ["tmpfs", "", "inactive", "success"], "the boot without the disk")
+    check_equal(report.lines("agent"), ["0", "config", "inactive", "3"], "a service in /scratch, and what it costs")
+    check_equal([line.strip() for line in report.lines("before")[:2]], ["config", "State: none (degraded: there is no pool)"], "before the disk")
+    check_time(report)
     check_encrypted(report, GIB)
+    for target in ("/scratch", "/var/tmp", "/tmp"):
+        check_equal(report.mount(target)["source"], f"/dev/mapper/ccvm-scratch[{target}]", f"source of {target}")
     check_scratch(report, "ext4")
     check_use(report)
     check("No such file" in report.line("scratch-before"), "what was in /scratch before does not lie below")

@@ -30,6 +30,7 @@ section() { echo "== $1"; }
 # By one open file for both ways: what comes for a port that is just being closed is lost.
 ask() { exec 3<>/dev/virtio-ports/ccvm.host; echo "$1" >&3; read -r answer <&3; exec 3>&-; }
 section status-json; cat /run/ccvm-scratch/status.json
+section status-now; ccvm-scratch status --json=short
 section status-exit; ccvm-scratch status >/dev/null; echo $?
 section status-text; ccvm-scratch status
 section failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
@@ -57,6 +58,12 @@ def check(condition, what):
 
 def check_equal(actual, expected, what):
     check(actual == expected, f"{what}: expected {expected!r}, got {actual!r}")
+
+
+def check_missing(report, paths):
+    """Of the pool's mount points; then it is told, and status is degraded."""
+    check_equal(json.loads("\n".join(report.lines("status-now")))["missing"], list(paths), "missing mounts")
+    check_equal(report.line("status-exit") == "3", bool(paths) or report.status["state"] in ("tmpfs", "none"), "exit 3")
 
 
 class Image:

@@ -17,13 +17,22 @@ static bool is_one_of(const char *list, const char *word) {
         return strstr(list, padded);
 }
 
-/* Where the boot itself stands, directly or below. */
+/* Where the boot itself stands, directly or below, and what stays in RAM. */
 static bool is_reserved(const char *path) {
-        char first[16];
+        char first[16], second[16];
+        const char *rest = path + 1 + strcspn(path + 1, "/");
+        bool whole = !*rest;
 
         snprintf(first, sizeof(first), "%.*s", (int) strcspn(path + 1, "/"), path + 1);
-        return is_one_of(" dev nix proc run sys sysroot ", first) ||
-               (!strchr(path + 1, '/') && is_one_of("  bin boot efi etc lib lib64 sbin usr ", first));
+        rest += *rest == '/';
+        snprintf(second, sizeof(second), "%.*s", (int) strcspn(rest, "/"), rest);
+        if (streq(first, "usr"))
+                return !is_one_of(" local src ", second);
+        if (streq(first, "nix"))
+                return whole || is_one_of(" .ro-store .rw-store store ", second);
+        if (is_one_of(" home root ", first))
+                return whole;
+        return is_one_of("  bin boot dev efi etc lib lib32 lib64 libx32 proc run sbin sys sysroot ", first);
 }
 
 static void check_mounts(const Config *c) {
@@ -32,7 +41,7 @@ static void check_mounts(const Config *c) {
                 const DirSpec *d = &c->mounts[i];
                 CHECK(d->path[0] == '/' && !is_reserved(d->path));
                 CHECK(d->mode <= 07777 && d->uid != (uid_t) -1 && d->gid != (gid_t) -1);
-                CHECK(!strpbrk(d->path, " :\"'\\"));
+                CHECK(!strpbrk(d->path, " ,:\"'\\"));
                 for (const char *p = d->path; *p; p++)
                         CHECK(*p > ' ' && *p <= '~');
                 for (size_t k = 0; k < i; k++)
@@ -90,15 +99,34 @@ static char *to_cmdline(const Config *c) {
         return text;
 }
 
-void config_load_cmdline(Config *c, const char *credential, const char *text) {
+/* Where there are no config files. */
+#define NOWHERE "/nonexistent"
+
+static void load(Config *c, const ConfigSources *sources) {
+        CHECK(config_load(c, sources) == 0);
+        config_check(c);
+}
+
+/* What is written of it for the real root says the same there. */
+static void check_text(const Config *c, const char *expected) {
+        _cleanup_(config_done) Config again = {}, over = {};
+        _cleanup_free_ char *text = NULL;
+
+        load(&again, &(ConfigSources) { .root = NOWHERE, .conf = c->text, .cmdline = "" });
+        text = to_cmdline(&again);
+        CHECK(streq(text, expected));
+        load(&over, &(ConfigSources) { .root = NOWHERE, .initrd = c->text, .cmdline = "" });
+        CHECK(!over.initrd_differs);
+}
+
+void config_load_sources(Config *c, const char *conf, const char *vm_disk, const char *cmdline) {
         _cleanup_(config_done) Config again = {};
         _cleanup_free_ char *once = NULL, *twice = NULL;
 
-        CHECK(config_load(c, "", credential, text) == 0);
-        config_check(c);
-
+        load(c, &(ConfigSources) { .root = NOWHERE, .conf = conf, .vm_disk = vm_disk, .cmdline = cmdline });
         once = to_cmdline(c);
-        CHECK(config_load(&again, "", NULL, once) == 0);
+        load(&again, &(ConfigSources) { .root = NOWHERE, .cmdline = once });
         twice = to_cmdline(&again);
         CHECK(streq(once, twice));
+        check_text(c, once);
 }

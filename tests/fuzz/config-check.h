@@ -7,6 +7,6 @@
 
 void config_check(const Config *c);
 
-/* Loads text as the command line, below it the credential (NULL: none) and the built-in defaults, and checks
- * what comes out; for targets without config files. The caller calls config_done(). */
-void config_load_cmdline(Config *c, const char *credential, const char *text);
+/* Loads the text of a config file and the credential (NULL: none) and the command line over them, and checks
+ * what comes out. No file is read. The caller calls config_done(). */
+void config_load_sources(Config *c, const char *conf, const char *vm_disk, const char *cmdline);

@@ -14,7 +14,7 @@ void fuzz_target(const char *text, size_t size) {
         CHECK(credential);
         text += strlen(credential);
         text += *text == '\n';
-        config_load_cmdline(&c, credential[0] ? credential : NULL, text);
+        config_load_sources(&c, NULL, credential[0] ? credential : NULL, text);
 
         if (!strstr(text, "ccvm."))
                 CHECK(c.vm_disk == (parse_boolean(credential) == 1 || streq(credential, "hotplug")));

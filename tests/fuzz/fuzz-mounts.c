@@ -21,7 +21,8 @@ static void check_entry(const char *text) {
 
         full = dirspec_format(&d);
         CHECK(full && dirspec_parse(full, &again) == 0);
-        CHECK(streq(d.path, again.path) && d.mode == again.mode && d.uid == again.uid && d.gid == again.gid);
+        CHECK(streq(d.path, again.path) && d.mode == again.mode && d.uid == again.uid &&
+              d.gid == again.gid && d.dev == again.dev && d.suid == again.suid && d.noexec == again.noexec);
         full_again = dirspec_format(&again);
         CHECK(full_again && streq(full, full_again));
 }
@@ -31,7 +32,7 @@ static void check_list(const char *text) {
         _cleanup_free_ char *cmdline = NULL;
 
         CHECK(asprintf(&cmdline, "ccvm.mounts=\"%s\"", text) >= 0);
-        config_load_cmdline(&c, NULL, cmdline);
+        config_load_sources(&c, NULL, NULL, cmdline);
 }
 
 void fuzz_target(const char *text, size_t size) {

@@ -96,7 +96,6 @@ static void test_dirspec_rejects(void **state) {
                 "/a/../b",
                 "/a/.",
                 "/a\nb",
-                "/a:",
                 "/a:9",
                 "/a:0999",
                 "/a:77777",
@@ -105,8 +104,11 @@ static void test_dirspec_rejects(void **state) {
                 "/a:0755:root",
                 "/a:0755:0:4294967295",
                 "/a:0755:0:0:0",
-                "/a:0755:",
-                "/a::0:0",
+                "/a:0755:0:0:ro",
+                "/a:0755:0:0:dev,suid",
+                "/a:0755:0:0:dev+",
+                "/a:0755:0:0:+dev",
+                "/a:0755:0:0:dev:",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -125,6 +127,16 @@ static void test_dirspec_accepts(void **state) {
                 { "/var/lib/x:700:1000", "/var/lib/x:0700:1000:0" },
                 { "/a b:0750:1:4294967294", "/a b:0750:1:4294967294" },
                 { "/..a/b..", "/..a/b..:0755:0:0" },
+                { "/a:", "/a:0755:0:0" },
+                { "/a::5", "/a:0755:5:0" },
+                { "/a:0700:", "/a:0700:0:0" },
+                { "/tmp", "/tmp:1777:0:0" },
+                { "/var/tmp::", "/var/tmp:1777:0:0" },
+                { "/var/tmp:0700", "/var/tmp:0700:0:0" },
+                { "/var/tmp/x", "/var/tmp/x:0755:0:0" },
+                { "/a:0755:0:0:", "/a:0755:0:0" },
+                { "/a::::dev+suid", "/a:0755:0:0:dev+suid" },
+                { "/a:1777:0:0:noexec+suid+dev+dev", "/a:1777:0:0:dev+suid+noexec" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {

@@ -15,7 +15,7 @@ let
     "btrfs-progs"
     "cryptsetup"
     "e2fsprogs"
-    "libeconf"
+    "util-linux"
     "lvm2"
     "meson"
     "ninja"

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "conffile.h"
+
+#include <dirent.h>
+
+#define BLANK " \t\r"
+
+/* The text without white space around it, in place. */
+static char *strip(char *s) {
+        s += strspn(s, BLANK);
+        for (size_t l = strlen(s); l > 0 && strchr(BLANK, s[l - 1]);)
+                s[--l] = 0;
+        return s;
+}
+
+static char *unquote(char *s) {
+        size_t l = strlen(s);
+
+        if (l < 2 || (*s != '"' && *s != '\'') || s[l - 1] != *s)
+                return s;
+        s[l - 1] = 0;
+        return s + 1;
+}
+
+static bool is_comment(const char *s) {
+        s += strspn(s, BLANK);
+        return *s == '#' || *s == ';';
+}
+
+/* The next line of *rest, with those that a backslash joins to it; *line is the number of its last. NULL at
+ * the end. */
+static char *next_line(char **rest, unsigned *line) {
+        char *start = strsep(rest, "\n");
+
+        for (*line += start != NULL; start && *rest && !is_comment(start); (*line)++) {
+                char *end = *rest - 1; /* where the newline was */
+                if (end > start && end[-1] == '\r')
+                        end--;
+                if (end == start || end[-1] != '\\')
+                        break;
+                end[-1] = ' ';
+                memmove(end, *rest, strlen(*rest) + 1);
+                *rest = end;
+                (void) strsep(rest, "\n");
+        }
+        return start;
+}
+
+/* "[Section]" without the brackets, or NULL. */
+static char *parse_section(char *s) {
+        size_t l = strlen(s);
+
+        if (l < 3 || s[l - 1] != ']')
+                return NULL;
+        s[l - 1] = 0;
+        return s + 1;
+}
+
+int conffile_parse(const char *text, conffile_callback callback, void *userdata) {
+        _cleanup_free_ char *copy = strdup(startswith(text, "\xef\xbb\xbf") ?: text);
+        char *rest = copy, *s;
+        const char *section = "";
+        unsigned line = 0;
+        int r = 0;
+
+        if (!copy)
+                return -ENOMEM;
+        while (r >= 0 && (s = next_line(&rest, &line))) {
+                s = strip(s);
+                if (!*s || is_comment(s))
+                        continue;
+                if (*s == '[') {
+                        char *name = parse_section(s);
+                        if (name)
+                                section = name;
+                        else
+                                r = callback(line, section, NULL, "no ']' at the end", userdata);
+                        continue;
+                }
+                char *value = strchr(s, '=');
+                if (value)
+                        *value++ = 0;
+                s = strip(s);
+                if (!value || !*s)
+                        r = callback(line, section, NULL, value ? "no key before '='" : "no '='", userdata);
+                else
+                        r = callback(line, section, s, unquote(strip(value)), userdata);
+        }
+        return r;
+}
+
+static const char *const directories[] = { "/etc", "/run", "/usr/local/lib", "/usr/lib" };
+
+typedef struct Paths {
+        char **paths; /* NULL-terminated */
+        size_t n;
+} Paths;
+
+static int paths_add(Paths *p, char *path) {
+        char **paths = path ? reallocarray(p->paths, p->n + 2, sizeof(char *)) : NULL;
+
+        if (!paths) {
+                free(path);
+                return -ENOMEM;
+        }
+        p->paths = paths;
+        p->paths[p->n++] = path;
+        p->paths[p->n] = NULL;
+        return 0;
+}
+
+static int add_main_file(Paths *p, const char *root, const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                char *path = NULL;
+                if (asprintf(&path, "%s%s/%s", root, directories[i], name) < 0)
+                        return -ENOMEM;
+                if (access(path, F_OK) >= 0)
+                        return paths_add(p, path);
+                free(path);
+        }
+        return 0;
+}
+
+static int is_drop_in(const struct dirent *e) {
+        size_t l = strlen(e->d_name);
+
+        return e->d_name[0] != '.' && l > 5 && streq(e->d_name + l - 5, ".conf");
+}
+
+static const char *file_name(const char *path) {
+        return strrchr(path, '/') + 1;
+}
+
+/* Those of one directory, unless one of the name is there already. from: where drop-ins begin in p. */
+static int add_drop_ins(Paths *p, size_t from, const char *directory) {
+        struct dirent **entries;
+        int n, r = 0;
+
+        n = scandir(directory, &entries, is_drop_in, NULL);
+        if (n < 0)
+                return errno == ENOMEM ? -ENOMEM : 0;
+        for (int i = 0; i < n; i++) {
+                bool known = false;
+                char *path = NULL;
+                for (size_t k = from; k < p->n && !known; k++)
+                        known = streq(file_name(p->paths[k]), entries[i]->d_name);
+                if (r >= 0 && !known)
+                        r = asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0 ? -ENOMEM
+                                                                                        : paths_add(p, path);
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(file_name(*(char *const *) a), file_name(*(char *const *) b));
+}
+
+/* A name that is masked stands for no file, and hides those of the directories behind. */
+static void remove_masked(Paths *p) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < p->n; i++) {
+                char target[16];
+                ssize_t l = readlink(p->paths[i], target, sizeof(target));
+                if (l == (ssize_t) strlen("/dev/null") && strncmp(target, "/dev/null", l) == 0)
+                        free(p->paths[i]);
+                else
+                        p->paths[n++] = p->paths[i];
+        }
+        p->n = n;
+        if (p->paths)
+                p->paths[n] = NULL;
+}
+
+int conffile_find(const char *root, const char *name, char ***ret) {
+        Paths p = {};
+        int r;
+
+        r = add_main_file(&p, root, name);
+        size_t from = p.n;
+        for (size_t i = 0; i < ELEMENTSOF(directories) && r >= 0; i++) {
+                _cleanup_free_ char *directory = NULL;
+                if (asprintf(&directory, "%s%s/%s.d", root, directories[i], name) < 0)
+                        r = -ENOMEM;
+                else
+                        r = add_drop_ins(&p, from, directory);
+        }
+        if (r < 0) {
+                conffile_free(p.paths);
+                return r;
+        }
+        if (p.n > from)
+                qsort(p.paths + from, p.n - from, sizeof(char *), compare_names);
+        remove_masked(&p);
+        *ret = p.paths;
+        return 0;
+}
+
+void conffile_free(char **paths) {
+        for (char **p = paths; p && *p; p++)
+                free(*p);
+        free(paths);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Who else mounts what: the fstab lines that systemd-fstab-generator(8) makes units of. It runs beside this
+ * generator, and two sources for one unit are a race; so the fstab's word is the last. */
+
+#include "macro.h"
+
+typedef struct Claim {
+        char *where;        /* owned; without /sysroot */
+        const char *source; /* that says so, for warnings; a constant */
+        bool noauto, nofail;
+} Claim;
+
+typedef struct Claims {
+        Claim *claims;
+        size_t n;
+} Claims;
+
+/* Reads the fstab below root, in the initrd that of the system to come too (as far as it is mounted), the
+ * credential fstab.extra, and systemd.mount-extra= of cmdline. A file that is not there has no lines.
+ * -ENOMEM. The caller calls claims_done(), also after an error. */
+int claims_load(Claims *c, const char *root, bool initrd, const char *cmdline);
+
+/* The line that mounts path itself; NULL if none does. */
+const Claim *claims_find(const Claims *c, const char *path);
+
+/* The line that mounts the directory which is nearest above path; NULL if none does. */
+const Claim *claims_find_above(const Claims *c, const char *path);
+
+void claims_done(Claims *c);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "mounted.h"
+
+#include <libmount.h>
+#include <sys/stat.h>
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
+
+#define MOUNT_TABLE "/proc/self/mountinfo"
+
+int mounted_pool(dev_t *ret) {
+        struct stat pool, parent;
+
+        if (stat(POOL_DIRECTORY, &pool) < 0 || stat(STATUS_DIRECTORY, &parent) < 0)
+                return -errno;
+        if (pool.st_dev == parent.st_dev)
+                return -ENOENT;
+        *ret = pool.st_dev;
+        return 0;
+}
+
+/* An overlay of the initrd has its options with /sysroot, which is / now. */
+static bool upper_is_on(const char *upper, dev_t pool) {
+        struct stat st;
+
+        upper = startswith(upper, "/sysroot") ?: upper;
+        return stat(upper, &st) >= 0 && st.st_dev == pool;
+}
+
+/* Whether the file system with this number is an overlay that writes to the pool. */
+static bool overlay_is_on(dev_t number, dev_t pool) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        struct libmnt_fs *fs = table ? mnt_table_find_devno(table, number, MNT_ITER_BACKWARD) : NULL;
+        char *value;
+        size_t size;
+
+        if (!fs || !mnt_fs_match_fstype(fs, "overlay") ||
+            mnt_fs_get_option(fs, "upperdir", &value, &size) != 0)
+                return false;
+        _cleanup_free_ char *upper = strndup(value, size);
+        return upper && upper_is_on(upper, pool);
+}
+
+/* What lies nearest above a path that cannot be looked up. */
+static bool table_has_on(const char *path, dev_t pool) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        struct libmnt_fs *fs = table ? mnt_table_find_mountpoint(table, path, MNT_ITER_BACKWARD) : NULL;
+
+        return fs && mnt_fs_get_devno(fs) == pool;
+}
+
+int mounted_on(const char *path, dev_t pool) {
+        struct stat st;
+
+        if (stat(path, &st) < 0)
+                return errno == EACCES ? table_has_on(path, pool) : -errno;
+        return st.st_dev == pool || overlay_is_on(st.st_dev, pool);
+}
+
+int mounted_missing(const Status *s, const char ***ret) {
+        const char **missing;
+        size_t n = 0, k = 0;
+        dev_t pool;
+        bool none;
+
+        while (s->mounts && s->mounts[n])
+                n++;
+        missing = calloc(n + 1, sizeof(char *));
+        if (!missing)
+                return -ENOMEM;
+        none = mounted_pool(&pool) < 0;
+        for (size_t i = 0; i < n; i++)
+                if (none || mounted_on(s->mounts[i], pool) <= 0)
+                        missing[k++] = s->mounts[i];
+        *ret = missing;
+        return k;
+}

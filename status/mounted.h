@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Whether a program that uses a path uses the pool: by what it gets there, whatever was mounted when and by
+ * whom. The one notion of it for status, its exit status, is-encrypted and Fallback=fail. */
+
+#include <sys/types.h>
+
+#include "status.h"
+
+/* The device number of the pool's file system. -ENOENT if none is mounted. */
+int mounted_pool(dev_t *ret);
+
+/* Whether path is on the pool, or in an overlay with its upper there: 1 or 0. Symlinks are followed. Errors
+ * of stat(2), but for a path that the caller may not look up the mount table decides. */
+int mounted_on(const char *path, dev_t pool);
+
+/* Those of s->mounts that are not on the pool, all if there is none: a NULL-terminated array of pointers
+ * into s, which the caller frees. The count of them, or -ENOMEM. */
+int mounted_missing(const Status *s, const char ***ret);
