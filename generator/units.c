@@ -341,7 +341,9 @@ static int write_overlay(const Writer *w) {
                       "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store\n",
                       f);
         fprintf(f,
-                "RequiresMountsFor=%s/nix/.ro-store %s/nix/.rw-store\n"
+                "RequiresMountsFor=%s/nix/.ro-store\n"
+                "# Wanted only: a store that has to stay is not to go with it at a soft-reboot.\n"
+                "WantsMountsFor=%s/nix/.rw-store\n"
                 "\n"
                 "[Mount]\n"
                 "What=overlay\n"

@@ -26,6 +26,7 @@ ExecStart=/usr/bin/dash /usr/bin/prepare-root
 
 FSTAB = """\
 tmpfs /fstab tmpfs size=1M 0 0
+tmpfs /home tmpfs mode=0755,x-initrd.mount 0 0
 /dev/nowhere /absent ext4 nofail,x-systemd.device-timeout=2s 0 0
 /nix/lower /nix/.ro-store none bind,x-initrd.mount 0 0
 """
@@ -58,8 +59,8 @@ ln -s ../own.mount etc/systemd/system/local-fs.target.wants/own.mount
 ln -s /srv link
 """
 
-# Of the real root's own, each above something of ours.
-PARENTS = "systemd.mount-extra=tmpfs:/home:tmpfs:mode=0755 systemd.mount-extra=tmpfs:/var:tmpfs:mode=0755"
+# With /home of the fstab, and /tmp of the distribution: the system's own, each above something of ours.
+PARENTS = "systemd.mount-extra=tmpfs:/var:tmpfs:mode=0755"
 
 GOOD = ["/scratch", "/var/tmp", "/tmp/x", "/home/dev/work", "/data"]
 BAD = ["/fstab", "/own", "/link/x", "/absent/x"]

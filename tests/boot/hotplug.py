@@ -16,7 +16,10 @@ AGENT = r"""
 section boot; findmnt -no FSTYPE /tmp; systemctl list-jobs --no-legend
 systemctl show -P ActiveState -P Result ccvm-scratch-luks.service ccvm-scratch-tmpfs.service | sort -u
 systemctl list-units --all --plain --no-legend 'dev-disk-by*ccvm?x2dscratch.device' ccvm-scratch-luks.service
-section agent; mkdir -p /scratch; systemd-run --wait -q -p WorkingDirectory=/scratch -p PrivateTmp=yes sh -c 'pwd >/var/tmp/pwd'; echo $?
+section agent; mkdir -p /scratch /run/systemd/system
+printf '[Service]\nType=oneshot\nWorkingDirectory=/scratch\nPrivateTmp=yes\nExecStart=/bin/sh -c "pwd >/var/tmp/pwd"\n' \
+    >/run/systemd/system/agent.service
+systemctl daemon-reload; systemctl start agent.service; echo $?
 systemctl start ccvm-scratch-luks.service; ls /run/ccvm-scratch; systemctl is-failed ccvm-scratch-luks.service
 ccvm-scratch status >/dev/null; echo $?
 """

@@ -18,10 +18,10 @@ class MmioVM(VM):
         return words + ["-icount", "shift=0"]
 
 
-def boot(name, machine=VM, bus=(), **attached):
+def boot(name, machine=VM, bus=(), serial="ccvm-scratch", **attached):
     image = Image(directory() / "disk", GIB)
-    devices = [*bus, *image.device(**attached)]
-    report = machine(name, f"{DISK} ccvm.nix=overlay", devices, OVERLAY_SCRIPT).run()
+    devices = [*bus, *image.device(serial=serial, **attached)]
+    report = machine(name, f"{DISK} ccvm.nix=overlay ccvm.serial={serial}", devices, OVERLAY_SCRIPT).run()
     check_encrypted(report, GIB)
     check_scratch(report, "ext4")
     check_overlay(report, "ext4")
@@ -32,8 +32,8 @@ def virtio_mmio():
 
 
 def virtio_scsi():
-    boot("virtio-scsi", bus=["-device", "virtio-scsi-pci"], driver="scsi-hd")
+    boot("virtio-scsi", bus=["-device", "virtio-scsi-pci"], driver="scsi-hd", serial="Another_1.of-20-ch.rs")
 
 
 def nvme():
-    boot("nvme", driver="nvme")
+    boot("nvme", driver="nvme", serial="another")

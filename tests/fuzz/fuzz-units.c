@@ -65,7 +65,7 @@ static void check_line(const char *line, bool continued) {
                 "ConditionPathExists=/dev/disk/by-id/virtio-",
                 "ConditionPathExists=!/sysroot/",
                 "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store",
-                "WantsMountsFor=/sysroot/",
+                "WantsMountsFor=/",
                 "Type=overlay",
                 "What=overlay",
                 "RequiresMountsFor=/",
