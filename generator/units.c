@@ -448,6 +448,14 @@ static int write_relabel(const Writer *w) {
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", path) : 0;
 }
 
+/* What a pool in the system has need of, however it comes. */
+static int write_around_pool(const Writer *w) {
+        int r;
+
+        r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
+        return r >= 0 && selinux_is_on(w) ? write_relabel(w) : r;
+}
+
 static int write_for_system(const Writer *w) {
         int r = 0;
 
@@ -455,7 +463,7 @@ static int write_for_system(const Writer *w) {
                 r = write_directories(w);
         if (r >= 0)
                 r = write_check(w);
-        return r >= 0 && selinux_is_on(w) ? write_relabel(w) : r;
+        return r < 0 ? r : write_around_pool(w);
 }
 
 static Writer make_writer(const Config *c, const UnitsContext *context) {
@@ -500,7 +508,7 @@ int units_write(const Config *c, const UnitsContext *context) {
         r = write_services(&w);
         /* A disk that is hot-plugged is mounted by what sets it up: no boot has anything to do with it. */
         if (r >= 0 && c->hotplug)
-                return selinux_is_on(&w) ? write_relabel(&w) : 0;
+                return write_around_pool(&w);
         if (r >= 0)
                 r = write_mounts(&w);
         return r >= 0 && !writer_in_initrd(&w) ? write_for_system(&w) : r;

@@ -125,7 +125,6 @@ class FaultVM(VM):
 
     def command(self):
         command = super().command()
-        command[command.index("-initrd") + 1] = str(self.initrd)
         # The units' own limits count here.
         patience = command.index("-smbios")
         del command[patience : patience + 2]

@@ -180,6 +180,7 @@ class VM:
     def __init__(self, name, append="", devices=(), script="", wrapper=(), fw_cfg=(), time_limit=90, guest=GUEST):
         self.name = name
         self.guest = guest
+        self.initrd = guest / "initrd"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ccvm-{name}-", dir="/var/tmp"))
         self.append = append
         self.devices = list(devices)
@@ -190,9 +191,15 @@ class VM:
         (self.directory / "script").write_text(REPORT + script)
         self.patience = base64.b64encode(f"[Service]\nTimeoutStartSec={time_limit}\n".encode()).decode()
 
+    root_options = "root=PARTLABEL=ccvm-root rootfstype=erofs systemd.volatile=overlay"
+
+    def root_devices(self):
+        image = f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={self.guest}/root.raw"
+        return ["-blockdev", image, "-device", "virtio-blk-pci,drive=root,serial=ccvm-root"]
+
     def command(self):
         command_line = (
-            "root=PARTLABEL=ccvm-root rootfstype=erofs systemd.volatile=overlay console=ttyS0 quiet panic=-1 "
+            f"{self.root_options} console=ttyS0 quiet panic=-1 "
             # A third less work for an emulated CPU; and no waiting for a console that answers.
             "mitigations=off TERM=dumb "
             # Guest time passes with the host's clock, and a busy host must not look like a missing disk.
@@ -210,10 +217,9 @@ class VM:
             "-no-reboot",
             "-serial", f"file:{self.console}",
             "-kernel", str(self.guest / "vmlinuz"),
-            "-initrd", str(self.guest / "initrd"),
+            "-initrd", str(self.initrd),
             "-append", command_line.strip(),
-            "-blockdev", f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={self.guest}/root.raw",
-            "-device", "virtio-blk-pci,drive=root,serial=ccvm-root",
+            *self.root_devices(),
             "-device", "virtio-serial-pci",
             "-chardev", f"file,id=port,path={self.port}",
             "-device", "virtserialport,chardev=port,name=ccvm.test",

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A system that was installed, and that the component has to leave as it is (tests/guest/installed).
+
+Its root is on virtio-scsi or SATA, found by name, read-only in the initrd; /var is a partition of its own, /tmp a tmpfs.
+The initrd is dracut's default.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+
+from cases import DISK, GIB, LUKS, MIB, check_encrypted, check_outcome, directory
+from fault import Qmp, cpio, program, unit
+from hotplug import plug
+from vm import REPORT, VM, Image, check, check_equal, check_missing
+
+GUEST = pathlib.Path(os.environ.get("CCVM_GUEST_INSTALLED", "/nonexistent"))
+
+UUID = "root=UUID=0c7f2c6e-9a55-4f0b-8d7e-5a1f6a7c0001"
+PARTUUID = "root=PARTUUID=0c7f2c6e-9a55-4f0b-8d7e-5a1f6a7c0003"
+LABEL = "root=LABEL=installed"
+ID = "root=/dev/disk/by-id/ata-QEMU_HARDDISK_root-part1"
+
+SCSI = ["-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=root,serial=root"]
+SATA = ["-device", "ide-hd,bus=ide.0,drive=root,serial=root"]
+
+# Two places for a disk that comes while the guest runs, as hotplug.plug() names them.
+SLOT = ["-device", "pcie-root-port,id=slot1,chassis=1"]
+
+
+class InstalledVM(VM):
+    """A boot of it, with files appended to one of its initrds, and with QMP if there is something to do meanwhile.
+
+    What it writes to its root and /var is gone when it ends.
+    """
+
+    def __init__(self, name, root, bus, append="", devices=(), script="", files=None, initrd="initrd", meanwhile=None):
+        super().__init__(name, append, devices, script, guest=GUEST, time_limit=120)
+        self.root_options = root
+        self.bus = bus
+        self.meanwhile = meanwhile
+        self.initrd = self.directory / "initrd"
+        self.initrd.write_bytes((GUEST / initrd).read_bytes() + cpio(files or {}))
+
+    def root_devices(self):
+        return ["-drive", f"if=none,id=root,format=raw,file={GUEST}/disk.raw,snapshot=on,file.locking=off", *self.bus]
+
+    def command(self):
+        return super().command() + (["-qmp", f"unix:{self.directory}/qmp,server=on,wait=off"] if self.meanwhile else [])
+
+    def plug(self, number=0):
+        self.qmp.execute("device_add", driver="virtio-blk-pci", drive=f"scratch{number}", serial="ccvm-scratch", bus="slot1")
+
+    def start(self):
+        super().start()
+        if self.meanwhile:
+            self.qmp = Qmp(self.directory / "qmp", self.process)
+            self.meanwhile(self)
+        return self
+
+
+MOUNTS = "ccvm.mounts=/scratch:1777,/var/tmp,/tmp/x,/home/dev/work:0750:1000"
+PATHS = ["/scratch", "/var/tmp", "/tmp/x", "/home/dev/work"]
+
+USE = rf"""
+section kinds; findmnt -no FSTYPE /var; findmnt -no FSTYPE /tmp
+section use; for m in {" ".join(PATHS)}; do echo mine >$m/mine; [ -e /run/ccvm-scratch/pool$m/mine ] && echo $m; done
+"""
+
+
+def check_use(report, parents=("ext4", "tmpfs")):
+    check_missing(report, [])
+    check_equal(report.lines("kinds"), list(parents), "what /var and /tmp are")
+    check_equal(report.lines("use"), PATHS, "what is on the pool")
+
+
+# Of each kind one, with a partition and a file system on each disk; what else there is makes the guest itself.
+ZOO = {
+    "zoo-virtio": ["-device", "virtio-blk-pci,drive=zoo-virtio,serial=zoo-virtio"],
+    "zoo-scsi": ["-device", "scsi-hd,bus=scsi.0,drive=zoo-scsi,serial=zoo-scsi"],
+    "zoo-scsi-cd": ["-device", "scsi-cd,bus=scsi.0,drive=zoo-scsi-cd"],
+    "zoo-sata": ["-device", "ide-hd,bus=ide.2,drive=zoo-sata,serial=zoo-sata"],
+    "zoo-sata-cd": ["-device", "ide-cd,bus=ide.3,drive=zoo-sata-cd"],
+    "zoo-nvme": ["-device", "nvme,drive=zoo-nvme,serial=zoo-nvme"],
+    "zoo-no-serial": ["-device", "virtio-blk-pci,drive=zoo-no-serial"],
+}
+
+
+def zoo():
+    """QEMU's arguments; each disk is a copy of the first MiBs of the root's, by whose names nobody may be misled."""
+    where = directory()
+    words = []
+    for number, (name, devices) in enumerate(ZOO.items()):
+        path = where / name
+        path.write_bytes(b"")
+        os.truncate(path, 16 * MIB)
+        make_partition(path, number)
+        words += ["-blockdev", f"driver=raw,node-name={name},read-only={'on' if 'cd' in name else 'off'},"
+                  f"file.driver=file,file.filename={path},file.locking=off", *devices]
+    return words
+
+
+def make_partition(path, number):
+    table = f"label: gpt\nlabel-id: 0c7f2c6e-9a55-4f0b-8d7e-5a1f6a7c1{number:03}\n" \
+            f"start=1MiB, size=8MiB, uuid=0c7f2c6e-9a55-4f0b-8d7e-5a1f6a7c2{number:03}, name=zoo-{number}\n"
+    subprocess.run(["sfdisk", "-q", path], input=table, text=True, check=True)
+    part = path.with_name("part")
+    part.write_bytes(b"")
+    os.truncate(part, 8 * MIB)
+    uuid = f"0c7f2c6e-9a55-4f0b-8d7e-5a1f6a7c3{number:03}"
+    subprocess.run(["mkfs.ext4", "-q", "-U", uuid, "-L", f"zoo-{number}", part], check=True)
+    with open(path, "r+b") as f:
+        f.seek(MIB)
+        f.write(part.read_bytes())
+
+
+# Makes the kinds that need no hardware, and tells of all there is.
+TELL = r"""
+systemctl is-system-running --wait >/dev/null
+modprobe -a loop zram nbd md_mod
+losetup --find /usr/bin/udevadm
+echo md_zoo >/sys/module/md_mod/parameters/new_array
+dmsetup create zoo-dm --table "0 2048 linear $(cat /sys/class/block/"$(basename "$(readlink -f /dev/disk/by-label/zoo-0)")"/dev) 0"
+udevadm settle
+for i in $(seq 100); do systemctl list-jobs | grep -q "No jobs" && break; sleep 0.1; done
+section db; udevadm info --export-db
+section links; cd /dev/disk; find . -type l -printf '%p %l\n' | sort; cd /
+section units; systemctl list-units --all --plain --no-legend | sort
+section rules; ls /run/udev/rules.d 2>/dev/null || true
+"""
+
+# What is random, or counts what came before: when udev saw it, and the number of the disk.
+RANDOM = [
+    (re.compile(r"USEC_INITIALIZED=\d+"), "USEC_INITIALIZED="),
+    (re.compile(r"DISKSEQ=\d+"), "DISKSEQ="),
+    (re.compile(r"^I: ?\d+"), "I:"),
+    (re.compile(r"diskseq(/|-|\\x2d)\d+"), r"diskseq\1"),
+    (re.compile(r"^Q: \d+"), "Q:"),
+    # A set, in no order.
+    (re.compile(r"(?<=DEVLINKS=).*"), lambda links: " ".join(sorted(links[0].split()))),
+    (re.compile(r"(?<=TAGS=):.*"), lambda tags: ":".join(sorted(tags[0].split(":")))),
+]
+
+# One device after the other, so that each has the same name in each boot.
+IN_ORDER = "scsi_mod.scan=sync rd.udev.children_max=1 udev.children_max=1"
+
+
+def told(report, section):
+    lines = report.lines(section)
+    for pattern, replacement in RANDOM:
+        lines = [pattern.sub(replacement, line) for line in lines]
+    return lines
+
+
+def devices_of(report):
+    """The database's entries by device."""
+    entries = "\n".join(told(report, "db")).split("\n\n")
+    return {entry.split("\n")[0]: sorted(entry.split("\n")) for entry in entries if entry.strip()}
+
+
+def compare(what, one, other):
+    """Byte for byte; says what is different."""
+    differences = [f"-{x}" for x in one if x not in other] + [f"+{x}" for x in other if x not in one]
+    check(not differences, f"{what} differ: {differences[:20]}")
+    check_equal(list(other), list(one), what)
+
+
+# The package's files, and in the other boot the same unit with nothing to do.
+REMOVE = """[Unit]
+DefaultDependencies=no
+After=sysroot.mount
+Before=initrd-root-fs.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=mount -o remount,rw /sysroot
+ExecStart=rm -rf {}
+ExecStart=mount -o remount,ro /sysroot
+"""
+
+PACKAGE = [
+    "lib/ccvm-scratch", "bin/ccvm-scratch", "lib/systemd/system-generators/ccvm-scratch-generator",
+    "lib/systemd/system/ccvm-scratch-check.service", "lib/systemd/system/ccvm-scratch-luks.service",
+    "lib/systemd/system/ccvm-scratch-soft-reboot.service", "lib/systemd/system/ccvm-scratch-tmpfs.service",
+    "lib/systemd/catalog/ccvm-scratch.catalog",
+]  # fmt: skip
+
+
+def boot_zoo(name, initrd="initrd", remove=("nothing",), **options):
+    files = unit("remove.service", REMOVE.format(" ".join(f"/sysroot/usr/{p}" for p in remove)), "initrd-root-fs.target")
+    files |= options.pop("files", {})
+    devices = zoo() + list(options.pop("devices", ()))
+    append = f"{IN_ORDER} {options.pop('append', '')}"
+    script = TELL + options.pop("script", "")
+    return InstalledVM(name, UUID, SCSI, append, devices, script, files, initrd, **options).run()
+
+
+def no_harm():
+    """Without a marker all devices, links and units are as without the package; a root on virtio-scsi by UUID boots."""
+    without = boot_zoo("no-harm-without", "initrd-without", PACKAGE)
+    with_it = boot_zoo("no-harm-with")
+    check_equal(with_it.lines("rules"), [], "rules in /run")
+    check(len(devices_of(without)) > 50, "the database is too small to prove anything")
+    for kind in ("/block/vda", "/block/sda", "/block/sr0", "/block/loop0", "/block/zram0", "/block/md_zoo", "/block/dm-0",
+                 "/block/nbd0", "/nvme0n1", "/block/sdb/sdb1"):
+        check(any(device.endswith(kind) for device in devices_of(without)), f"there is no {kind} in the guest")
+    compare("devices", devices_of(without).items(), devices_of(with_it).items())
+    for section in ("links", "units"):
+        compare(section, told(without, section), told(with_it, section))
+    beside_a_disk(with_it)
+
+
+# While the boot waits for the disk, what is none of ours comes: CDs are there, then a loop and a mapping.
+PLUG_UNIT = r"""[Unit]
+DefaultDependencies=no
+After=sysroot.mount
+[Service]
+Type=exec
+ExecStart=/bin/sh -c 'modprobe loop; losetup -f /etc/passwd; dmsetup create zoo-early --table "0 8 zero"; \
+    udevadm settle; sleep 1; systemctl is-active dev-disk-by\\x2did-virtio\\x2dccvm\\x2dscratch.device >/run/early-device; \
+    dmsetup remove zoo-early; losetup -d /dev/loop0; echo "plug 0" >/dev/virtio-ports/ccvm.host'
+"""
+
+
+def is_ours(text):
+    return re.search(r"/block/vd[c-z]|/virtual/block/dm-[1-9]|/module/|ccvm-scratch|scratch|pool", text)
+
+
+def beside_a_disk(without):
+    """With a marker the same for each device that is not ours; and none of them stands in for a disk that is late."""
+    image = Image(directory() / "disk", GIB)
+    files = unit("fault-plug.service", PLUG_UNIT, "sysinit.target") | program("/usr/sbin/losetup", "/usr/bin/sleep")
+    script = "section early; cat /run/early-device\n" + REPORT + USE
+    report = boot_zoo("no-harm-marker", append=f"{DISK} {MOUNTS}", devices=[*SLOT, *image.device()[:2]], files=files,
+                      script=script, meanwhile=plug(0))  # fmt: skip
+    check_equal(report.line("early"), "inactive", "the disk's device unit before the disk")
+    check_encrypted(report, GIB)
+    check_use(report)
+    theirs = devices_of(report)
+    for device, entry in devices_of(without).items():
+        if "/block/" in device and not is_ours(device):
+            check_equal(theirs.get(device), entry, f"what udev knows of {device}")
+    links = set(told(report, "links"))
+    check_equal([l for l in told(without, "links") if l not in links and "dm-" not in l], [], "links that are gone")
+
+
+def installed_sata():
+    """A root on SATA by-id, the scratch disk on SATA too, and all state in RAM."""
+    image = Image(directory() / "disk", GIB)
+    devices = image.device(driver="ide-hd,bus=ide.1")
+    report = InstalledVM("installed-sata", ID, SATA, f"{DISK} {MOUNTS} systemd.volatile=state", devices, USE).run()
+    check_encrypted(report, GIB)
+    check_use(report, ("tmpfs", "tmpfs"))
+
+
+def installed_fallback():
+    """A root on virtio-scsi by LABEL, and no disk."""
+    report = InstalledVM("installed-fallback", LABEL, SCSI, f"{DISK} {MOUNTS} ccvm.device_timeout=2", script=USE).run()
+    check_outcome(report, "tmpfs", "device-timeout", [LUKS])
+    check_use(report)
+
+
+def installed_off():
+    """A root on SATA by PARTUUID, and nothing is asked for."""
+    report = InstalledVM("installed-off", PARTUUID, SATA, script="section run; ls -d /run/ccvm-scratch\n").run()
+    check_equal([report.line("status-exit"), report.failed], ["0", set()], "status and failed units")
+    check_equal(report.lines("generated"), [], "generated units")
+    check("No such file" in report.line("run"), "there is something in /run")
