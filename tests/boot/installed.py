@@ -13,7 +13,7 @@ import subprocess
 from cases import DISK, GIB, LUKS, MIB, check_encrypted, check_outcome, directory
 from fault import Qmp, cpio, program, unit
 from hotplug import plug
-from vm import REPORT, VM, Image, check, check_equal, check_missing
+from vm import VM, Image, check, check_equal, check_missing
 
 GUEST = pathlib.Path(os.environ.get("CCVM_GUEST_INSTALLED", "/nonexistent"))
 
@@ -224,14 +224,14 @@ ExecStart=/bin/sh -c 'modprobe loop; losetup -f /etc/passwd; dmsetup create zoo-
 
 
 def is_ours(text):
-    return re.search(r"/block/vd[c-z]|/virtual/block/dm-[1-9]|/module/|ccvm-scratch|scratch|pool", text)
+    return re.search(r"/block/vd[c-z]|/virtual/block/dm-|/module/|ccvm-scratch|scratch|pool", text)
 
 
 def beside_a_disk(without):
     """With a marker the same for each device that is not ours; and none of them stands in for a disk that is late."""
     image = Image(directory() / "disk", GIB)
     files = unit("fault-plug.service", PLUG_UNIT, "sysinit.target") | program("/usr/sbin/losetup", "/usr/bin/sleep")
-    script = "section early; cat /run/early-device\n" + REPORT + USE
+    script = "section early; cat /run/early-device\n" + USE
     report = boot_zoo("no-harm-marker", append=f"{DISK} {MOUNTS}", devices=[*SLOT, *image.device()[:2]], files=files,
                       script=script, meanwhile=plug(0))  # fmt: skip
     check_equal(report.line("early"), "inactive", "the disk's device unit before the disk")

@@ -32,7 +32,7 @@ def virtio_mmio():
 
 
 def virtio_scsi():
-    boot("virtio-scsi", bus=["-device", "virtio-scsi-pci"], driver="scsi-hd", serial="Another_1.of-20-ch.rs")
+    boot("virtio-scsi", bus=["-device", "virtio-scsi-pci"], driver="scsi-hd", serial="Another_1.of-20-chrs")
 
 
 def nvme():
