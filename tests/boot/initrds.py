@@ -1,26 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The same boot from other initrds than dracut's."""
 
-import pathlib
-import subprocess
-
 from cases import DISK, GIB, OVERLAY_SCRIPT, check_encrypted, check_overlay, check_scratch, directory
-from vm import VM, Image, check, check_equal
-
-BUILD = pathlib.Path(__file__).parent.parent / "guest/build"
+from vm import VM, Image, build_guest, check
 
 
 def mkosi_initrd():
     """The Debian package, installed by name into the image and into mkosi's own initrd."""
-    build = subprocess.run([BUILD, "--profile=package"], stdout=subprocess.PIPE, text=True)
-    check_equal(build.returncode, 0, "exit status of tests/guest/build --profile=package")
-    guest = pathlib.Path(build.stdout.strip())
-
     image = Image(directory() / "disk", 20 * GIB)
     script = OVERLAY_SCRIPT + r"""
 section debian; ls /usr/share/zsh/vendor-completions
 """
-    report = VM("mkosi-initrd", f"{DISK} ccvm.nix=overlay", image.device(), script, guest=guest).run()
+    report = VM("mkosi-initrd", f"{DISK} ccvm.nix=overlay", image.device(), script, guest=build_guest("package")).run()
     check_encrypted(report, 20 * GIB)
     check_scratch(report, "ext4")
     check_overlay(report, "ext4")

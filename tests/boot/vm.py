@@ -18,6 +18,7 @@ import tempfile
 import time
 
 GUEST = pathlib.Path(os.environ.get("CCVM_GUEST", "/nonexistent"))
+BUILD = pathlib.Path(__file__).parent.parent / "guest/build"
 LOGS = pathlib.Path(os.environ.get("CCVM_BOOT_LOGS", tempfile.gettempdir()))
 
 SETUP_UNIT = "ccvm-scratch-luks.service"
@@ -64,6 +65,13 @@ def check_missing(report, paths):
     """Of the pool's mount points; then it is told, and status is degraded."""
     check_equal(json.loads("\n".join(report.lines("status-now")))["missing"], list(paths), "missing mounts")
     check_equal(report.line("status-exit") == "3", bool(paths) or report.status["state"] in ("tmpfs", "none"), "exit 3")
+
+
+def build_guest(profile):
+    """Another guest than the reference guest: made once, whoever asks first."""
+    build = subprocess.run([BUILD, f"--profile={profile}"], stdout=subprocess.PIPE, text=True)
+    check_equal(build.returncode, 0, f"exit status of tests/guest/build --profile={profile}")
+    return pathlib.Path(build.stdout.strip())
 
 
 class Image:
