@@ -140,8 +140,8 @@ static int write_all(const Config *c, const char *directory, const char *root, b
                 .claims = &claims,
         };
 
-        /* Not the end of the others if it fails: on virtio-blk udev's own link does too. That of an initrd is
-         * not even looked at: SELinux may forbid it to a generator. */
+        /* Not the end of the others if it fails: on virtio-blk udev's own link does too. The initrd's is not
+         * even looked at: SELinux may forbid it to a generator. */
         if (c->vm_disk && (!attempted || c->hotplug))
                 (void) rules_write(c, root, c->hotplug && !initrd && !attempted);
         if (attempted)
