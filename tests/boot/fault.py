@@ -66,12 +66,25 @@ def find_in_initrd(pattern):
     return found
 
 
+# The guest's root, where this system is of another release.
+TREE = GUEST / "tree"
+
+
 def program(*paths):
-    """Files of programs of this system, which is the guest's too, and of the libraries that they need."""
-    libraries = re.findall(r"=> (/\S+)", subprocess.check_output(["ldd", *paths], text=True))
-    files = {os.path.realpath(file): (pathlib.Path(file).read_bytes(), 0o755) for file in [*paths, *libraries]}
+    """Files of programs of the guest, or of this system, which is the same, and of the libraries that they need."""
+    other = TREE.exists()
+    ldd = subprocess.check_output([*(("chroot", TREE) if other else ()), "ldd", *paths], text=True)
+    libraries = re.findall(r"=> (/\S+)", ldd)
+    real = {file: resolve(TREE, file) if other else os.path.realpath(file) for file in [*paths, *libraries]}
+    top = str(TREE) if other else ""
+    files = {file: (pathlib.Path(top + file).read_bytes(), 0o755) for file in real.values()}
     # By the name that the loader looks for.
-    return files | {"/usr" + file: os.path.realpath(file) for file in libraries if os.path.realpath(file) != "/usr" + file}
+    return files | {"/usr" + file: real[file] for file in libraries if real[file] != "/usr" + file}
+
+
+def resolve(root, path):
+    """The file's name below root, without symlinks."""
+    return subprocess.check_output(["chroot", root, "realpath", path], text=True).strip()
 
 
 def unit(name, text, target, link="wants"):

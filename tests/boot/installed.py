@@ -249,21 +249,54 @@ def installed_sata():
     """A root on SATA by-id, the scratch disk on SATA too, and all state in RAM."""
     image = Image(directory() / "disk", GIB)
     devices = image.device(driver="ide-hd,bus=ide.1")
-    report = InstalledVM("installed-sata", ID, SATA, f"{DISK} {MOUNTS} systemd.volatile=state", devices, USE).run()
+    report = InstalledVM("installed-sata", ID, SATA, f"{DISK} {MOUNTS} rw fstab=0 systemd.volatile=state", devices, USE).run()
     check_encrypted(report, GIB)
     check_use(report, ("tmpfs", "tmpfs"))
 
 
+# A container of the system itself, without and with users of its own; it sees the command line of the VM.
+CONTAINERS = r"""
+mkdir -p /run/container
+mount --bind / /run/container
+cat >/run/probe <<'END'
+[Unit]
+After=multi-user.target
+SuccessAction=poweroff
+FailureAction=poweroff
+[Service]
+Type=exec
+StandardOutput=append:/said
+ExecStart=/bin/sh -c 'grep -o ccvm.vm_disk=1 /proc/cmdline; systemd-detect-virt; systemctl is-active local-fs.target; \
+    find /run -name "*scratch*"; systemctl list-units --all --plain --no-legend "*scratch*"; \
+    ccvm-scratch status | sed "s/^ */status: /"; echo probed'
+END
+for option in --private-users=no --private-users=identity; do
+    section container$option
+    timeout 100 systemd-nspawn -b -D /run/container $option --register=no \
+        --setenv=SYSTEMD_LOG_TARGET=console --keep-unit --link-journal=no --console=pipe --load-credential=systemd.extra-unit.probe.service:/run/probe \
+        systemd.wants=probe.service systemd.mask=ccvm-report.service </dev/null >/run/console 2>&1
+    echo "exit $?" >>/run/console
+    cat /said; rm -f /said
+    section console$option; tail -n 30 /run/console; echo
+done
+"""
+
+
 def installed_fallback():
-    """A root on virtio-scsi by LABEL, and no disk."""
-    report = InstalledVM("installed-fallback", LABEL, SCSI, f"{DISK} {MOUNTS} ccvm.device_timeout=2", script=USE).run()
+    """A root on virtio-scsi by LABEL, and no disk. In its containers nothing of it is done once more."""
+    append = f"{DISK} {MOUNTS} ccvm.device_timeout=2"
+    report = InstalledVM("installed-fallback", LABEL, SCSI, append, script=USE + CONTAINERS).run()
     check_outcome(report, "tmpfs", "device-timeout", [LUKS])
     check_use(report)
+    for users in "no", "identity":
+        said = report.lines(f"container--private-users={users}")
+        expected = ["ccvm.vm_disk=1", "systemd-nspawn", "active", "status: State: off (no disk was asked for)", "probed"]
+        check_equal(said, expected, f"what a container has of it (--private-users={users})")
 
 
 def installed_off():
     """A root on SATA by PARTUUID, and nothing is asked for."""
-    report = InstalledVM("installed-off", PARTUUID, SATA, script="section run; ls -d /run/ccvm-scratch\n").run()
+    report = InstalledVM("installed-off", PARTUUID, SATA, script="section run; ls -d /run/ccvm-scratch || true\n").run()
     check_equal([report.line("status-exit"), report.failed], ["0", set()], "status and failed units")
     check_equal(report.lines("generated"), [], "generated units")
     check("No such file" in report.line("run"), "there is something in /run")
