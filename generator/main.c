@@ -133,7 +133,8 @@ static int write_all(const Config *c, const char *directory, const char *root, b
         r = claims_load(&claims, root, initrd, cmdline);
         if (r < 0)
                 return log_oom();
-        UnitsContext context = {
+        Writer w = {
+                .config = c,
                 .directory = directory,
                 .root = root,
                 .sysroot = initrd ? "/sysroot" : "",
@@ -145,12 +146,12 @@ static int write_all(const Config *c, const char *directory, const char *root, b
         if (c->vm_disk && (!attempted || c->hotplug))
                 (void) rules_write(c, root, c->hotplug && !initrd && !attempted);
         if (attempted)
-                return units_write_mounts(c, &context);
+                return units_write_mounts(&w);
         /* Nothing waits for a disk that is yet to come, so nothing else of it concerns the initrd. */
         if (c->hotplug && initrd)
                 return 0;
         write_asked(root, c->text);
-        return units_write(c, &context);
+        return units_write(&w);
 }
 
 static int run(const char *directory) {

@@ -199,13 +199,14 @@ void fuzz_target(const char *text, size_t size) {
 
         config_load_sources(&c, NULL, "1", text);
         make_directory();
-        UnitsContext context = {
+        Writer w = {
+                .config = &c,
                 .directory = directory,
                 .root = "/nonexistent",
                 .sysroot = sysroot,
                 .claims = &(Claims) {},
         };
-        CHECK(units_write(&c, &context) == 0);
+        CHECK(units_write(&w) == 0);
         if (c.vm_disk)
                 check_service(&c, "ccvm-scratch-luks.service.d/50-ccvm-scratch.conf", true);
         check_service(&c, "ccvm-scratch-tmpfs.service.d/50-ccvm-scratch.conf", false);

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "services.h"
+
+#include <inttypes.h>
+
+#include "escape.h"
+#include "log.h"
+
+#define SETUP PROGRAM_DIR "/ccvm-scratch-setup"
+#define CHECK_SERVICE "ccvm-scratch-check.service"
+
+/* The directories of the pool, as options of ccvm-scratch-setup. */
+static int print_directories(const Config *c, FILE *f) {
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]), *word = NULL;
+                _cleanup_free_ char *option = NULL;
+                if (!spec || asprintf(&option, "--mount=%s", spec) < 0)
+                        return log_oom();
+                word = exec_escape(option);
+                if (!word)
+                        return log_oom();
+                fprintf(f, " \\\n        %s", word);
+        }
+        if (!streq(c->nix_store, "no"))
+                fprintf(f, " \\\n        --nix-store=%s", c->nix_store);
+        fputs("\n", f);
+        return 0;
+}
+
+/* What is on the pool gets the labels of where it is mounted. */
+static void print_relabel(const Config *c, const char *key, FILE *f) {
+        fprintf(f, "%s=-restorecon -i", key);
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_free_ char *word = exec_escape(c->mounts[i].path);
+                fprintf(f, " %s", word ?: "/");
+        }
+        fputs("\n", f);
+        if (!streq(c->nix_store, "no"))
+                fprintf(f, "%s=-restorecon -i -R /nix/.rw-store\n", key);
+}
+
+/* In the system the service manager has loaded the policy by now. */
+static bool selinux_is_on(const Writer *w) {
+        _cleanup_free_ char *path = NULL;
+
+        return !writer_in_initrd(w) && asprintf(&path, "%s/sys/fs/selinux/enforce", w->root) >= 0 &&
+               access(path, F_OK) >= 0;
+}
+
+/* Bounds the wait for the disk. On the device, not on the service: JobTimeoutSec= there would count the
+ * running program too, and the fallback would be mounted while mkfs still runs. */
+static int write_device(const Writer *w, const char *device) {
+        _cleanup_free_ char *name = NULL;
+        FILE *f;
+        int r;
+
+        if (asprintf(&name, "%s.d/50-ccvm-scratch.conf", device) < 0)
+                return log_oom();
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fprintf(f,
+                "[Unit]\n"
+                "JobRunningTimeoutSec=%" PRIu64 "s\n",
+                w->config->device_timeout_sec);
+        return unit_close(f, name);
+}
+
+static int write_luks(const Writer *w, const char *node, const char *device) {
+        static const char name[] = "ccvm-scratch-luks.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        if (c->hotplug)
+                fprintf(f,
+                        "[Unit]\n"
+                        "# Whoever starts it without a disk does not spend the only attempt.\n"
+                        "ConditionPathExists=%s\n",
+                        node);
+        else
+                fprintf(f,
+                        "[Unit]\n"
+                        "# Not Requires=: if the disk does not come the program runs, says so, and fails.\n"
+                        "Wants=%s\n"
+                        "After=%s\n"
+                        "Before=%s\n",
+                        device, device, writer_target(w));
+        fprintf(f,
+                "\n"
+                "[Service]\n"
+                "ExecStart=\n"
+                "ExecStart=" SETUP " encrypt \\\n"
+                "        --serial=%s \\\n"
+                "        --file-system=%s \\\n"
+                "        --header=%s \\\n"
+                "        --integrity=%s \\\n"
+                "        --discard=%s",
+                c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
+        if (c->hotplug)
+                fputs(" \\\n        --bind", f);
+        r = print_directories(c, f);
+        if (c->hotplug && selinux_is_on(w))
+                print_relabel(c, "ExecStartPost", f);
+        return unit_close(f, name) < 0 ? -EIO : r;
+}
+
+#define POWER_OFF "FailureAction=poweroff-force\n"
+
+/* What fails in a running system takes nothing from it: it stays in the RAM that it had. */
+static const char *fallback_mode(const Config *c) {
+        return c->hotplug ? "none" : c->vm_disk ? c->fallback : "tmpfs";
+}
+
+static int write_tmpfs(const Writer *w) {
+        static const char name[] = "ccvm-scratch-tmpfs.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+
+        _cleanup_free_ char *size = specifier_escape(c->fallback_size);
+        if (!c->hotplug)
+                fprintf(f,
+                        "[Unit]\n"
+                        "Before=%s\n"
+                        "%s"
+                        "\n",
+                        writer_target(w), streq(fallback_mode(c), "fail") ? POWER_OFF : "");
+        fprintf(f,
+                "[Service]\n"
+                "ExecStart=\n"
+                "ExecStart=" SETUP " fallback \\\n"
+                "        --mode=%s \\\n"
+                "        --size=%s",
+                fallback_mode(c), size ?: "50%%");
+        if (!c->vm_disk)
+                fputs(" \\\n        --no-disk", f);
+        r = print_directories(c, f);
+        return unit_close(f, name) < 0 ? -EIO : r;
+}
+
+int services_write(const Writer *w) {
+        const Config *c = w->config;
+        _cleanup_free_ char *node = NULL, *device = NULL;
+        int r;
+
+        if (asprintf(&node, "/dev/disk/by-id/virtio-%s", c->serial) < 0)
+                return log_oom();
+        r = unit_name_from_path(node, ".device", &device);
+        if (r < 0)
+                return log_error_errno(r, "Failed to make a unit name of '%s'", node);
+
+        if (c->vm_disk && !c->hotplug)
+                r = write_device(w, device);
+        if (r >= 0 && c->vm_disk)
+                r = write_luks(w, node, device);
+        if (r >= 0)
+                r = write_tmpfs(w);
+        if (r < 0 || c->hotplug)
+                return r;
+        return unit_enable(w, UNIT_DIR,
+                           c->vm_disk ? "ccvm-scratch-luks.service" : "ccvm-scratch-tmpfs.service",
+                           writer_target(w));
+}
+
+/* What Mounts= and NixStore= say here, and did not say in the initrd. */
+static int write_directories(const Writer *w) {
+        FILE *f;
+        int r;
+
+        r = unit_open(w, DIRECTORIES_SERVICE, &f);
+        if (r < 0)
+                return r;
+        fputs("[Unit]\n"
+              "Description=Directories That the Initrd Has Not Made in the Scratch Pool\n"
+              "Documentation=man:ccvm-scratch-generator(8)\n"
+              "DefaultDependencies=no\n"
+              "ConditionPathIsMountPoint=" POOL "\n"
+              "Before=local-fs.target\n"
+              "\n"
+              "[Service]\n"
+              "Type=oneshot\n"
+              "RemainAfterExit=yes\n"
+              "ExecStart=" SETUP " directories",
+              f);
+        r = print_directories(w->config, f);
+        if (unit_close(f, DIRECTORIES_SERVICE) < 0)
+                return -EIO;
+        return r < 0 ? r : unit_enable(w, "..", DIRECTORIES_SERVICE, "local-fs.target");
+}
+
+/* The look at what has become of the mounts, in the system. */
+static int write_check(const Writer *w) {
+        static const char name[] = CHECK_SERVICE ".d/50-ccvm-scratch.conf";
+        FILE *f;
+        int r;
+
+        if (w->config->vm_disk && streq(w->config->fallback, "fail")) {
+                r = unit_open(w, name, &f);
+                if (r < 0)
+                        return r;
+                fputs("[Unit]\n" POWER_OFF "\n"
+                      "[Service]\n"
+                      "ExecStart=\n"
+                      "ExecStart=" SETUP " check --mode=fail\n",
+                      f);
+                r = unit_close(f, name);
+                if (r < 0)
+                        return r;
+        }
+        return unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
+}
+
+/* The directories of the pool were made without a label, in the initrd before there was a policy. By
+ * restorecon: Debian's policy lets neither a generator write for systemd-tmpfiles, nor systemd-tmpfiles look
+ * at what has no label. */
+static int write_relabel(const Writer *w) {
+        static const char name[] = "ccvm-scratch-relabel.service";
+        const Config *c = w->config;
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fputs("[Unit]\n"
+              "Description=SELinux Labels of the Scratch Pool\n"
+              "Documentation=man:ccvm-scratch-generator(8)\n"
+              "DefaultDependencies=no\n"
+              "ConditionSecurity=selinux\n"
+              "Before=local-fs.target systemd-tmpfiles-setup.service\n",
+              f);
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_free_ char *unit = NULL;
+                r = unit_name_from_path(c->mounts[i].path, ".mount", &unit);
+                if (r < 0)
+                        break;
+                fprintf(f, "After=%s\n", unit);
+        }
+        fputs("\n"
+              "[Service]\n"
+              "Type=oneshot\n"
+              "RemainAfterExit=yes\n",
+              f);
+        print_relabel(c, "ExecStart", f);
+        if (unit_close(f, name) < 0)
+                return -EIO;
+        return r < 0 ? r : unit_enable(w, "..", name, "local-fs.target");
+}
+
+int services_write_around_pool(const Writer *w) {
+        int r;
+
+        r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
+        return r >= 0 && !w->config->hotplug && selinux_is_on(w) ? write_relabel(w) : r;
+}
+
+int services_write_for_system(const Writer *w) {
+        int r = 0;
+
+        if (w->config->initrd_differs)
+                r = write_directories(w);
+        if (r >= 0)
+                r = write_check(w);
+        return r < 0 ? r : services_write_around_pool(w);
+}
