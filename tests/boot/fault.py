@@ -78,8 +78,9 @@ def program(*paths):
     real = {file: resolve(TREE, file) if other else os.path.realpath(file) for file in [*paths, *libraries]}
     top = str(TREE) if other else ""
     files = {file: (pathlib.Path(top + file).read_bytes(), 0o755) for file in real.values()}
-    # By the name that the loader looks for.
-    return files | {"/usr" + file: real[file] for file in libraries if real[file] != "/usr" + file}
+    # By the names that are asked for, which may be links: of programs, and of what the loader looks for.
+    names = {file: file for file in paths} | {"/usr" + file: file for file in libraries}
+    return files | {name: real[file] for name, file in names.items() if real[file] != name}
 
 
 def resolve(root, path):
