@@ -79,7 +79,8 @@ def program(*paths):
     top = str(TREE) if other else ""
     files = {file: (pathlib.Path(top + file).read_bytes(), 0o755) for file in real.values()}
     # By the names that are asked for, which may be links: of programs, and of what the loader looks for.
-    names = {file: file for file in paths} | {"/usr" + file: file for file in libraries}
+    names = {file: file for file in paths}
+    names |= {file if file.startswith("/usr/") else "/usr" + file: file for file in libraries}
     return files | {name: real[file] for name, file in names.items() if real[file] != name}
 
 

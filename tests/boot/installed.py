@@ -203,6 +203,7 @@ def boot_zoo(name, initrd="initrd", remove=("nothing",), **options):
 def no_harm():
     """Without a marker all devices, links and units are as without the package; a root on virtio-scsi by UUID boots."""
     without = boot_zoo("no-harm-without", "initrd-without", PACKAGE)
+    check_equal(without.lines("status-exit")[-1], "127", "the shell's answer to ccvm-scratch where it is not")
     with_it = boot_zoo("no-harm-with")
     check_equal(with_it.lines("rules"), [], "rules in /run")
     check(len(devices_of(without)) > 50, "the database is too small to prove anything")
