@@ -66,27 +66,17 @@ def find_in_initrd(pattern):
     return found
 
 
-# The guest's root, where this system is of another release.
-TREE = GUEST / "tree"
-
-
 def program(*paths):
-    """Files of programs of the guest, or of this system, which is the same, and of the libraries that they need."""
-    other = TREE.exists()
-    ldd = subprocess.check_output([*(("chroot", TREE) if other else ()), "ldd", *paths], text=True)
-    libraries = re.findall(r"=> (/\S+)", ldd)
-    real = {file: resolve(TREE, file) if other else os.path.realpath(file) for file in [*paths, *libraries]}
-    top = str(TREE) if other else ""
-    files = {file: (pathlib.Path(top + file).read_bytes(), 0o755) for file in real.values()}
+    """Files of programs of this system, which is the guest's too, and of the libraries that they need."""
+    libraries = re.findall(r"=> (/\S+)", subprocess.check_output(["ldd", *paths], text=True))
+    files = {}
     # By the names that are asked for, which may be links: of programs, and of what the loader looks for.
-    names = {file: file for file in paths}
-    names |= {file if file.startswith("/usr/") else "/usr" + file: file for file in libraries}
-    return files | {name: real[file] for name, file in names.items() if real[file] != name}
-
-
-def resolve(root, path):
-    """The file's name below root, without symlinks."""
-    return subprocess.check_output(["chroot", root, "realpath", path], text=True).strip()
+    for name in [*paths, *(file if file.startswith("/usr/") else "/usr" + file for file in libraries)]:
+        real = os.path.realpath(name)
+        files[real] = (pathlib.Path(real).read_bytes(), 0o755)
+        if real != name:
+            files[name] = real
+    return files
 
 
 def unit(name, text, target, link="wants"):
