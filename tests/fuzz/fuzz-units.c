@@ -133,7 +133,7 @@ static void check_bind(const char *name, const char *sysroot, const char *source
 /* Of the program's arguments, those behind the options that are words of ours. */
 static void check_arguments(const Config *c, const char *text, bool luks) {
         size_t mounts = 0;
-        char *line = strstr(text, "\nExecStart=/");
+        const char *line = strstr(text, "\nExecStart=/");
 
         CHECK(line && !strstr(line + 1, "\nExecStart"));
         _cleanup_free_ char *command = strdup(line + strlen("\nExecStart="));
