@@ -138,6 +138,7 @@ RANDOM = [
     (re.compile(r"diskseq(/|-|\\x2d)\d+"), r"diskseq\1"),
     (re.compile(r"^Q: \d+"), "Q:"),
     (re.compile(r"\bwakeup\d+"), "wakeup"),
+    (re.compile(r"^R: \d+"), "R:"),  # the number that the name ends with
     # A set, in no order.
     (re.compile(r"(?<=DEVLINKS=).*"), lambda links: " ".join(sorted(links[0].split()))),
     (re.compile(r"(?<=TAGS=):.*"), lambda tags: ":".join(sorted(tags[0].split(":")))),
@@ -159,7 +160,7 @@ def told(report, section):
         text = re.sub(rf"\b{disk}(?=\d*\b)", f"<{address}>", text)
         major, first = (8, 16 * (ord(disk[2]) - ord("a"))) if disk.startswith("sd") else (11, int(disk[2]))
         for number in range(first, first + 16 if major == 8 else first + 1):
-            text = re.sub(rf"(?<![\d:]){major}:{number}\b", f"<{address}>:{number - first}", text)
+            text = re.sub(rf"(?<!\d)(?<!\d:){major}:{number}\b", f"<{address}>:{number - first}", text)
             text = text.replace(f"E: MAJOR={major}\nE: MINOR={number}\n", f"E: MINOR=<{address}>:{number - first}\n")
     lines = text.split("\n") if text else []
     for pattern, replacement in RANDOM:
@@ -319,3 +320,24 @@ def installed_off():
     check_equal([report.line("status-exit"), report.failed], ["0", set()], "status and failed units")
     check_equal(report.lines("generated"), [], "generated units")
     check("No such file" in report.line("run"), "there is something in /run")
+
+
+MULTIPATH = """defaults {
+    find_multipaths no
+}
+blacklist {
+    wwid 0QEMU_QEMU_HARDDISK_root
+}
+"""
+
+
+def installed_multipath():
+    """multipathd of the initrd takes every disk but the root, and leaves the scratch disk alone."""
+    image, other = Image(directory() / "disk", GIB), Image(directory() / "other", 16 * MIB)
+    devices = image.device(driver="scsi-hd,bus=scsi.0") + other.device(1, "other", driver="scsi-hd,bus=scsi.0")
+    script = "section maps; cat /sys/block/dm-*/dm/uuid | grep mpath\n" + USE
+    report = InstalledVM("installed-multipath", UUID, SCSI, f"{DISK} {MOUNTS}", devices, script,
+                         {"/etc/multipath.conf": MULTIPATH.encode()}, "initrd-multipath").run()  # fmt: skip
+    check_equal(report.lines("maps"), ["mpath-0QEMU_QEMU_HARDDISK_other"], "maps of multipathd")
+    check_encrypted(report, GIB)
+    check_use(report)
