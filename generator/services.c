@@ -93,6 +93,8 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
         fprintf(f,
                 "\n"
                 "[Service]\n"
+                "ExecStopPost=\n"
+                "ExecStopPost=-" SETUP " close --serial=%s\n"
                 "ExecStart=\n"
                 "ExecStart=" SETUP " encrypt \\\n"
                 "        --serial=%s \\\n"
@@ -100,7 +102,7 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
                 "        --header=%s \\\n"
                 "        --integrity=%s \\\n"
                 "        --discard=%s",
-                c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
+                c->serial, c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
         if (c->hotplug)
                 fputs(" \\\n        --bind", f);
         r = print_directories(c, f);

@@ -92,7 +92,7 @@ static int find_node(const char *serial, char **ret, size_t *ret_count) {
 }
 
 /* Looks at the opened disk. */
-static int check_disk(int fd, const char *node, Status *s, Device *d) {
+static int check_disk(int fd, const char *node, uint64_t size_min, Status *s, Device *d) {
         struct stat st;
         int read_only;
 
@@ -104,10 +104,10 @@ static int check_disk(int fd, const char *node, Status *s, Device *d) {
                 return status_fail(s, REASON_INTERNAL, errno, "Failed to ask for the size of '%s'", node);
         if (read_only)
                 return status_fail(s, REASON_DEVICE_READ_ONLY, EROFS, "'%s' is attached read-only", node);
-        if (d->size < DEVICE_SIZE_MIN)
+        if (d->size < size_min)
                 return status_fail(s, REASON_DEVICE_TOO_SMALL, ENOSPC,
                                    "'%s' has %llu bytes, at least %llu are needed", node,
-                                   (unsigned long long) d->size, (unsigned long long) DEVICE_SIZE_MIN);
+                                   (unsigned long long) d->size, (unsigned long long) size_min);
         d->number = st.st_rdev;
         return 0;
 }
@@ -123,7 +123,24 @@ static int check_unused(const char *node, Status *s) {
                               : status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", node);
 }
 
-int device_find(const char *serial, Status *s, Device *ret) {
+int device_find_number(const char *serial, dev_t *ret) {
+        _cleanup_free_ char *node = NULL;
+        struct stat st;
+        size_t count;
+        int r;
+
+        r = find_node(serial, &node, &count);
+        if (r < 0)
+                return r;
+        if (count != 1)
+                return count == 0 ? -ENODEV : -ENOTUNIQ;
+        if (stat(node, &st) < 0)
+                return -errno;
+        *ret = st.st_rdev;
+        return 0;
+}
+
+int device_find(const char *serial, uint64_t size_min, Status *s, Device *ret) {
         _cleanup_(device_done) Device d = {};
         _cleanup_close_ int fd = -EBADF;
         size_t count;
@@ -142,7 +159,7 @@ int device_find(const char *serial, Status *s, Device *ret) {
         fd = open(d.node, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0)
                 return status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", d.node);
-        r = check_disk(fd, d.node, s, &d);
+        r = check_disk(fd, d.node, size_min, s, &d);
         if (r >= 0)
                 r = check_unused(d.node, s);
         if (r < 0)

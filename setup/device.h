@@ -8,19 +8,19 @@
 
 #include "status.h"
 
-/* Smaller than this there is no room for a header and a file system worth having. */
-#define DEVICE_SIZE_MIN (UINT64_C(32) * 1024 * 1024)
-
 typedef struct Device {
         char *node; /* owned; "/dev/vdb" */
         dev_t number;
         uint64_t size; /* bytes */
 } Device;
 
-/* The one whole disk with this serial, writable, large enough, and claimed by nobody. A refusal is noted in
- * s with its reason, and nothing of the disk has been read or written then. The caller calls
- * device_done(). */
-int device_find(const char *serial, Status *s, Device *ret);
+/* The one whole disk with this serial, writable, of at least size_min bytes, and claimed by nobody. A
+ * refusal is noted in s with its reason, and nothing of the disk has been read or written then. The caller
+ * calls device_done(). */
+int device_find(const char *serial, uint64_t size_min, Status *s, Device *ret);
+
+/* Only the number of the one disk with this serial, whatever else it is. -ENODEV, -ENOTUNIQ. */
+int device_find_number(const char *serial, dev_t *ret);
 
 /* Whether text, size bytes of sysfs that need not be text at all, is this serial: without the blanks around
  * it and the newline behind it, and otherwise to the byte. */

@@ -13,6 +13,9 @@ const FileSystem *filesystem_find(const char *name);
 
 const char *filesystem_name(const FileSystem *fs);
 
+/* The smallest that its mkfs makes, in bytes. */
+uint64_t filesystem_size_min(const FileSystem *fs);
+
 /* Runs mkfs on the block device node, whatever is on it. A failure is noted in s. */
 int filesystem_make(const FileSystem *fs, const char *node, Status *s);
 

@@ -4,14 +4,17 @@
 
 #include <fcntl.h>
 #include <libcryptsetup.h>
+#include <linux/fs.h>
 #include <linux/keyctl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "clock.h"
+#include "mapping.h"
 #include "parse.h"
 #include "table.h"
 
@@ -26,6 +29,9 @@
 
 #define RANDOM_TIMEOUT 8 /* seconds; well within TimeoutStartSec= of the unit */
 
+#define DISCARD_STEP (UINT64_C(16) * 1024 * MIB)
+#define DISCARD_TIMEOUT (2 * USEC_PER_SEC)
+
 /* The smallest that LUKS2 has. There is no keyslot, so the area for them is as small as it can be. */
 #define METADATA_SIZE (UINT64_C(16) * 1024)
 #define KEYSLOTS_SIZE (UINT64_C(128) * 1024)
@@ -33,54 +39,32 @@
  * needed; a multiple of every block size that a host's file system has. */
 #define DATA_OFFSET (UINT64_C(256) * 1024)
 
-struct Luks {
+/* What is needed while the mapping is made, and gone before anybody uses it. */
+typedef struct Context {
         struct crypt_device *cd;
         int header_fd; /* memfd with the header, for Header=ram */
-        bool active;
-};
+} Context;
 
-static void luks_free(Luks *l) {
-        crypt_free(l->cd);
-        safe_close(l->header_fd);
-        free(l);
+static void context_done(Context *c) {
+        crypt_free(c->cd);
+        safe_close(c->header_fd);
 }
 
-void luks_close(Luks *l) {
-        if (l->active)
-                (void) crypt_deactivate_by_name(l->cd, LUKS_MAPPING, CRYPT_DEACTIVATE_FORCE);
-        luks_free(l);
+int luks_close(dev_t disk) {
+        int r, q;
+
+        r = mapping_take_down(LUKS_MAPPING);
+        q = mapping_take_down(INTEGRITY_MAPPING);
+        r = r < 0 ? r : q;
+        /* libcryptsetup has one with a random name while it formats. */
+        q = disk ? mapping_take_down_all("temporary-cryptsetup-", disk) : 0;
+        return r < 0 ? r : q;
 }
 
-void luks_keep(Luks *l) {
-        luks_free(l);
-}
+int luks_close_unused(void) {
+        int r = mapping_is_in_use(LUKS_MAPPING);
 
-static int remove_mapping(const char *name) {
-        int r;
-
-        if (crypt_status(NULL, name) == CRYPT_INACTIVE)
-                return 0;
-        r = crypt_deactivate_by_name(NULL, name, CRYPT_DEACTIVATE_FORCE);
-        return r == -ENODEV ? 0 : r;
-}
-
-int luks_remove_unused(void) {
-        return crypt_status(NULL, LUKS_MAPPING) == CRYPT_BUSY ? -EBUSY : luks_remove_leftover();
-}
-
-int luks_remove_leftover(void) {
-        char *name;
-        int r;
-
-        r = remove_mapping(LUKS_MAPPING);
-        if (r >= 0)
-                r = remove_mapping(INTEGRITY_MAPPING);
-        /* libcryptsetup has one with a random name while it formats. Nobody else formats in an initrd. */
-        while (r >= 0 && (r = table_find_mapping("temporary-cryptsetup-", &name)) > 0) {
-                r = remove_mapping(name);
-                free(name);
-        }
-        return r;
+        return r < 0 ? r : r > 0 ? -EBUSY : luks_close(0);
 }
 
 /* libcryptsetup tells the cause of an error only in its log; the last such line becomes the detail. */
@@ -128,7 +112,7 @@ static int make_volume_key(size_t size, SafeMemory **ret) {
 }
 
 /* A context whose header is on the disk, or in a memfd. */
-static int init_context(Luks *l, const Device *d, bool header_in_ram) {
+static int init_context(Context *c, const Device *d, bool header_in_ram) {
         char path[32];
 
         crypt_set_log_callback(NULL, on_log, NULL);
@@ -137,13 +121,13 @@ static int init_context(Luks *l, const Device *d, bool header_in_ram) {
         (void) crypt_metadata_locking(NULL, 0);
 
         if (!header_in_ram)
-                return crypt_init(&l->cd, d->node);
+                return crypt_init(&c->cd, d->node);
 
-        l->header_fd = memfd_create("ccvm-scratch-header", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-        if (l->header_fd < 0 || ftruncate(l->header_fd, DATA_OFFSET) < 0)
+        c->header_fd = memfd_create("ccvm-scratch-header", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+        if (c->header_fd < 0 || ftruncate(c->header_fd, DATA_OFFSET) < 0)
                 return -errno;
-        snprintf(path, sizeof(path), "/proc/self/fd/%i", l->header_fd);
-        return crypt_init_data_device(&l->cd, path, d->node);
+        snprintf(path, sizeof(path), "/proc/self/fd/%i", c->header_fd);
+        return crypt_init_data_device(&c->cd, path, d->node);
 }
 
 static size_t volume_key_size(const LuksOptions *o) {
@@ -160,7 +144,7 @@ static uint32_t sector_size(const Device *d, const LuksOptions *o) {
         return size;
 }
 
-static int format(Luks *l, const Device *d, const SafeMemory *key, const LuksOptions *o) {
+static int format(Context *c, const Device *d, const SafeMemory *key, const LuksOptions *o) {
         /* For the digest by which LUKS2 knows the volume key again. Stretching protects weak secrets, and
          * this one has 512 random bits; 1000 is the least that the format allows. */
         const struct crypt_pbkdf_type pbkdf = {
@@ -183,11 +167,11 @@ static int format(Luks *l, const Device *d, const SafeMemory *key, const LuksOpt
         };
         int r;
 
-        r = crypt_set_metadata_size(l->cd, METADATA_SIZE, KEYSLOTS_SIZE);
+        r = crypt_set_metadata_size(c->cd, METADATA_SIZE, KEYSLOTS_SIZE);
         if (r >= 0)
-                r = crypt_set_data_offset(l->cd, o->header_in_ram ? 0 : DATA_OFFSET / 512);
+                r = crypt_set_data_offset(c->cd, o->header_in_ram ? 0 : DATA_OFFSET / 512);
         if (r >= 0)
-                r = crypt_format(l->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
+                r = crypt_format(c->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
                                  key, volume_key_size(o), &params);
         return r;
 }
@@ -204,7 +188,7 @@ static void forget_uploaded_key(void) {
  * yet. With dm-crypt's work queues, so that all CPUs encrypt what one program writes: without them small
  * writes would be a third faster, and with two CPUs large ones that much slower. Without dm-integrity's
  * journal: it keeps data and tags together over a crash, and costs each write twice. */
-static int activate(Luks *l, const SafeMemory *key, const LuksOptions *o) {
+static int activate(Context *c, const SafeMemory *key, const LuksOptions *o) {
         uint32_t flags = CRYPT_ACTIVATE_PRIVATE;
         int r;
 
@@ -212,9 +196,7 @@ static int activate(Luks *l, const SafeMemory *key, const LuksOptions *o) {
                 flags |= CRYPT_ACTIVATE_NO_JOURNAL;
         else if (o->discard)
                 flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
-        r = crypt_activate_by_volume_key(l->cd, LUKS_MAPPING, key, volume_key_size(o), flags);
-        if (r >= 0)
-                l->active = true;
+        r = crypt_activate_by_volume_key(c->cd, LUKS_MAPPING, key, volume_key_size(o), flags);
         forget_uploaded_key();
         return r;
 }
@@ -286,9 +268,9 @@ static int verify(const Device *d, const LuksOptions *o, Status *s, CryptTable *
 }
 
 /* Puts what the kernel and the context say into s. */
-static int note(Luks *l, const CryptTable *t, const LuksOptions *o, Status *s) {
+static int note(Context *c, const CryptTable *t, const LuksOptions *o, Status *s) {
         s->mapper = strdup(LUKS_NODE);
-        s->uuid = strdup(crypt_get_uuid(l->cd) ?: "");
+        s->uuid = strdup(crypt_get_uuid(c->cd) ?: "");
         s->cipher = strdup(t->cipher);
         s->header = strdup(o->header_in_ram ? "ram" : "disk");
         s->integrity = strdup(o->integrity ? "hmac-sha256" : "no");
@@ -297,7 +279,7 @@ static int note(Luks *l, const CryptTable *t, const LuksOptions *o, Status *s) {
         s->key_size = t->key_size;
         s->sector_size = t->sector_size;
         s->size_bytes = t->length * 512;
-        s->keyslots = count_keyslots(l->cd);
+        s->keyslots = count_keyslots(c->cd);
         return s->keyslots == 0 ? 0 : status_fail(s, REASON_VERIFY, 0, "The header has a keyslot");
 }
 
@@ -315,39 +297,63 @@ static int write_ends(uint64_t size) {
         return 0;
 }
 
-int luks_open(const Device *d, const LuksOptions *o, Status *s, Luks **ret) {
+/* A VM that reboots has the blocks that it had. What is in them is noise since the last boot's key is gone,
+ * and takes room on the host. A disk that is slow at it is not waited for. */
+static void discard_all(const Device *d) {
+        _cleanup_close_ int fd = open(d->node, O_WRONLY | O_CLOEXEC);
+        uint64_t start = now_usec();
+
+        if (fd < 0)
+                return;
+        for (uint64_t at = 0; at < d->size && now_usec() - start < DISCARD_TIMEOUT; at += DISCARD_STEP) {
+                uint64_t left = d->size - at;
+                uint64_t range[] = { at, left < DISCARD_STEP ? left : DISCARD_STEP };
+                if (ioctl(fd, BLKDISCARD, range) < 0)
+                        return;
+        }
+}
+
+/* The key, and each copy of it in libcryptsetup, is gone with the return. */
+static int open_mapping(const Device *d, const LuksOptions *o, Status *s) {
+        _cleanup_(context_done) Context c = { .header_fd = -EBADF };
         _cleanup_(crypt_safe_freep) SafeMemory *key = NULL;
-        _cleanup_(luks_closep) Luks *l = calloc(1, sizeof(Luks));
         Stopwatch watch = stopwatch_start();
         CryptTable t;
         int r;
 
-        if (!l)
-                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to start");
-        l->header_fd = -EBADF;
-
         r = make_volume_key(volume_key_size(o), &key);
         if (r < 0)
                 return status_fail(s, REASON_RNG, r, "Failed to get a volume key from the kernel");
-        r = init_context(l, d, o->header_in_ram);
+        if (o->discard)
+                discard_all(d);
+        r = init_context(&c, d, o->header_in_ram);
         if (r >= 0)
-                r = format(l, d, key, o);
+                r = format(&c, d, key, o);
         s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
         if (r < 0)
                 return fail_with_log(s, REASON_FORMAT, r, "Failed to format the disk");
 
-        r = activate(l, key, o);
+        r = activate(&c, key, o);
         if (r < 0)
                 return fail_with_log(s, REASON_ACTIVATE, r, "Failed to activate the mapping");
         r = verify(d, o, s, &t);
         if (r >= 0)
-                r = note(l, &t, o, s);
+                r = note(&c, &t, o, s);
         if (r >= 0 && o->integrity && (r = write_ends(s->size_bytes)) < 0)
                 r = status_fail(s, REASON_ACTIVATE, r, "Failed to write to the new mapping");
         s->timings_usec[TIMING_ACTIVATE] = stopwatch_lap(&watch);
-        if (r < 0)
-                return r;
+        return r;
+}
 
-        *ret = TAKE_PTR(l);
-        return 0;
+int luks_open(const Device *d, const LuksOptions *o, Status *s) {
+        int r;
+
+        /* libcryptsetup has copies of the key in memory that is not locked. */
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to lock the memory");
+        r = open_mapping(d, o, s);
+        (void) munlockall();
+        if (r < 0)
+                (void) luks_close(d->number);
+        return r;
 }

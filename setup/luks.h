@@ -14,7 +14,8 @@
 #define LUKS_MAPPING "ccvm-scratch"
 #define LUKS_NODE "/dev/mapper/" LUKS_MAPPING
 
-typedef struct Luks Luks;
+/* Bytes of the disk that are not the mapping's, at most: the header, and what is worth having beyond. */
+#define LUKS_OVERHEAD (UINT64_C(16) * 1024 * 1024)
 
 typedef struct LuksOptions {
         bool header_in_ram; /* the image is noise from its first byte */
@@ -23,20 +24,13 @@ typedef struct LuksOptions {
 } LuksOptions;
 
 /* Makes the mapping on d. A failure is noted in s, and then no mapping is left. On success s has what the
- * kernel says of it. While *ret is not handed to luks_keep(), luks_close() takes the mapping away again. */
-int luks_open(const Device *d, const LuksOptions *options, Status *s, Luks **ret);
+ * kernel says of it, and the key is in the kernel alone. */
+int luks_open(const Device *d, const LuksOptions *options, Status *s);
 
-/* Removes the mapping and frees l. */
-void luks_close(Luks *l);
-
-/* Frees l; the mapping stays until the VM ends. */
-void luks_keep(Luks *l);
-
-/* Removes a mapping that an earlier process left, if there is one; forced: what is still open on it gets I/O
- * errors. Returns 0 also if there was none. */
-int luks_remove_leftover(void);
+/* Takes away what luks_open() makes, also in an earlier process, and also if that was ended in the middle on
+ * this disk (0: unknown). What is still open gets I/O errors, and is removed when it is closed. Returns 0
+ * also if there was none. */
+int luks_close(dev_t disk);
 
 /* The same, but -EBUSY and nothing done if the mapping is in use. */
-int luks_remove_unused(void);
-
-DEFINE_TRIVIAL_CLEANUP_FUNC(Luks *, luks_close)
+int luks_close_unused(void);

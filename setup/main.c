@@ -61,8 +61,9 @@ static void help(void) {
              "                            A directory that the pool is to have; more than once\n"
              "     --nix-store=KIND       Also those for a /nix/store overlay: upper, or overlay if that\n"
              "                            is mounted too\n\n"
+             "encrypt, close: the disk.\n"
+             "     --serial=SERIAL        Its serial (ccvm-scratch)\n\n"
              "encrypt: format the disk with a new key and mount it as the pool. Erases the disk.\n"
-             "     --serial=SERIAL        Of the disk (ccvm-scratch)\n"
              "     --file-system=TYPE     ext4, xfs or btrfs (ext4)\n"
              "     --header=WHERE         LUKS2 header on the disk or in ram (disk)\n"
              "     --integrity=KIND       no or hmac-sha256 (no)\n"
@@ -206,14 +207,13 @@ static int parse_argv(int argc, char *argv[]) {
 /* From the disk to the mounted pool. A failure is noted in s and leaves nothing behind. */
 static int set_up(Status *s) {
         _cleanup_(device_done) Device device = {};
-        _cleanup_(luks_closep) Luks *luks = NULL;
         Stopwatch watch = stopwatch_start();
         int r;
 
-        r = device_find(arg_serial, s, &device);
+        r = device_find(arg_serial, filesystem_size_min(arg_file_system) + LUKS_OVERHEAD, s, &device);
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
         if (r >= 0)
-                r = luks_open(&device, &arg_luks, s, &luks);
+                r = luks_open(&device, &arg_luks, s);
         if (r < 0)
                 return r;
 
@@ -225,10 +225,8 @@ static int set_up(Status *s) {
                                     &arg_layout, s);
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
-                return r;
-
-        luks_keep(TAKE_PTR(luks));
-        return 0;
+                (void) luks_close(device.number);
+        return r;
 }
 
 /* A disk that is hot-plugged comes when all else is mounted. A mount point that cannot be used costs itself,
@@ -350,12 +348,14 @@ static int verb_check(void) {
  * whoever still uses it. */
 static int verb_close(void) {
         const char *result = getenv("SERVICE_RESULT");
+        dev_t disk = 0;
         int r;
 
         if (result && streq(result, "success"))
                 return 0;
         pool_detach();
-        r = luks_remove_leftover();
+        (void) device_find_number(arg_serial, &disk);
+        r = luks_close(disk);
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
@@ -385,7 +385,7 @@ static int verb_forget(void) {
         int r;
 
         pool_detach();
-        r = luks_remove_unused();
+        r = luks_close_unused();
         if (r == -EBUSY)
                 return keep_pool();
         if (r < 0)

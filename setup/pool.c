@@ -99,7 +99,8 @@ int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const 
         return r < 0 ? r : finish(filesystem_name(fs), layout, s);
 }
 
-/* noswap: what was to be encrypted must not reach a swap device instead. */
+/* noswap: what was to be encrypted must not reach a swap device instead. As many inodes as systemd gives
+ * /tmp: the kernel's own limit, by the RAM, is half a page each. */
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         _cleanup_free_ char *options = NULL;
         struct statvfs v;
@@ -108,7 +109,7 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         r = make_mount_point(s);
         if (r < 0)
                 return r;
-        if (asprintf(&options, "mode=0700,noswap,size=%s", size) < 0)
+        if (asprintf(&options, "mode=0700,noswap,nr_inodes=1m,size=%s", size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
         if (mount("ccvm-scratch", POOL_DIRECTORY, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
                 return status_fail(s, REASON_MOUNT, errno, "Failed to mount a tmpfs on '%s'",

@@ -208,24 +208,6 @@ int table_read_integrity(const char *name, IntegrityTable *ret) {
         return 0;
 }
 
-int table_find_mapping(const char *prefix, char **ret) {
-        _cleanup_(dm_task_destroyp) struct dm_task *task = dm_task_create(DM_DEVICE_LIST);
-        struct dm_names *names;
-
-        if (!task || !dm_task_run(task) || !(names = dm_task_get_names(task)))
-                return -EIO;
-        /* An empty list is one entry without a device; next is the distance to the next one in bytes. */
-        for (; names->dev; names = (struct dm_names *) ((char *) names + names->next)) {
-                if (startswith(names->name, prefix)) {
-                        *ret = strdup(names->name);
-                        return *ret ? 1 : -ENOMEM;
-                }
-                if (names->next == 0)
-                        break;
-        }
-        return 0;
-}
-
 const char *table_difference(const CryptTable *a, const CryptTable *b) {
         const struct {
                 bool differs;

@@ -43,9 +43,5 @@ int table_read(const char *name, CryptTable *ret);
 int table_parse_integrity(const char *params, IntegrityTable *ret);
 int table_read_integrity(const char *name, IntegrityTable *ret);
 
-/* The name of a mapping that begins with prefix, for the caller to free. Returns 1, 0 if there is none,
- * -ENOMEM, -EIO. */
-int table_find_mapping(const char *prefix, char **ret);
-
 /* The name of the first property in which two tables differ, a constant; NULL if they are the same. */
 const char *table_difference(const CryptTable *a, const CryptTable *b);

@@ -31,6 +31,7 @@ MESSAGE_IDS = {
 SCRATCH_SCRIPT = r"""
 section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
 section scratch-mode; stat -c '%a %u %g' /scratch
+section scratch-inodes; stat -fc %c /scratch
 """
 
 OVERLAY_SCRIPT = r"""
@@ -112,6 +113,7 @@ def check_degraded(report, reason):
     check_outcome(report, "tmpfs", reason, [LUKS])
     check_scratch(report, "tmpfs", "ccvm-scratch")
     check_overlay(report, "tmpfs")
+    check(int(report.line("scratch-inodes")) >= 200000, "room for small files in RAM")
 
 
 def luks_metadata(image):
@@ -165,6 +167,7 @@ section units; find /run/systemd/generator* -not -type d -name '*[sx]*'  | grep 
     check_equal({line.rpartition("/")[2] for line in report.lines("units")}, units, "units of the real root, after a reload")
     check('"keyslots":{}' in luks_metadata(image).replace(" ", "").replace("\n", ""), "the header has a keyslot")
     check(image.allocated() < 16 * MIB, f"{image.allocated()} bytes are allocated on the host")
+    check(int(report.line("scratch-inodes")) >= 2000000, "room for small files")
 
 
 MOUNTS_SCRIPT = r"""
@@ -445,7 +448,7 @@ def fallback_fail():
 
 
 TRIM_SCRIPT = r"""
-section trim
+section trim; sync; ask started
 dd if=/dev/zero of=/scratch/big bs=1M count=512 conv=fsync 2>/dev/null; ask written
 rm /scratch/big; sync; ask removed
 fstrim -v /scratch; sync; ask trimmed
@@ -453,17 +456,22 @@ fstrim -v /scratch; sync; ask trimmed
 
 
 def trim():
-    """What is removed in the guest is given back on the host."""
+    """What an earlier boot wrote, and what is removed in the guest, is given back on the host."""
     image = Image(directory() / "disk", 2 * GIB)
+    with open(image.path, "r+b") as f:
+        for _ in range(1024):
+            f.write(b"\xa5" * MIB)
+    check(image.allocated() >= GIB, "the image is not that of a VM that has run")
     vm = VM("trim", DISK, image.device(), TRIM_SCRIPT).start()
     allocated = {}
-    for when in ("written", "removed", "trimmed"):
+    for when in ("started", "written", "removed", "trimmed"):
         vm.hear(when)
         allocated[when] = image.allocated()
         vm.host.write("go")
     report = vm.wait()
     check_encrypted(report, 2 * GIB)
     print(f"# bytes allocated: {allocated}")
+    check(allocated["started"] <= 2 * MIB, "the blocks of the last boot are still there")
     check(allocated["written"] >= 512 * MIB, "the file was never on the image, which proves nothing")
     check(allocated["trimmed"] <= allocated["written"] * 5 // 100, "less than 95 % of the blocks are free again")
 
@@ -481,7 +489,7 @@ section on-mapping; grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch
 def twice():
     """The same image in two boots: another key and another header, and nothing of the first is left to read."""
     image = Image(directory() / "disk", 256 * MIB)
-    append = f"{DISK} ccvm.nix=upper"
+    append = f"{DISK} ccvm.nix=upper ccvm.discard=no"
     first = VM("twice-1", append, image.device(), WRITE_CANARY).run()
     check_encrypted(first, 256 * MIB)
     check(int(first.line("on-mapping")) > 100000, "the canary is not on the mapping, so the search proves nothing")

@@ -97,10 +97,11 @@ def hotplug():
 
 def hotplug_failing():
     """/scratch stays what it was, with what is in it."""
-    image = Image(directory() / "disk", MIB)
+    image = Image(directory() / "disk", 200 * MIB)
     script = BEFORE + 'ask "plug 0"' + AFTER + REPORT + USE
-    report = FaultVM("hotplug-failing", HOTPLUG, backend(image), script, meanwhile=plug(0)).run()
+    report = FaultVM("hotplug-failing", f"{HOTPLUG} ccvm.fstype=xfs", backend(image), script, meanwhile=plug(0)).run()
     check_outcome(report, "none", "device-too-small", [LUKS])
+    check("at least 331350016 are needed" in report.status["detail"], f"the size that xfs needs: {report.status['detail']}")
     check_equal(report.mount("/scratch"), None, "/scratch")
     check_equal(report.line("scratch-before"), "written before", "what was in /scratch")
     check(image.is_zero(), "the disk was written to")

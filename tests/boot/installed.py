@@ -335,9 +335,11 @@ def installed_multipath():
     """multipathd of the initrd takes every disk but the root, and leaves the scratch disk alone."""
     image, other = Image(directory() / "disk", GIB), Image(directory() / "other", 16 * MIB)
     devices = image.device(driver="scsi-hd,bus=scsi.0") + other.device(1, "other", driver="scsi-hd,bus=scsi.0")
-    script = "section maps; cat /sys/block/dm-*/dm/uuid | grep mpath\n" + USE
+    script = "section multipathd; journalctl -b -o cat -u multipathd.service\n" \
+             "section maps; cat /sys/block/dm-*/dm/uuid | grep mpath\n" + USE
+    rules = pathlib.Path("/usr/lib/udev/rules.d/60-multipath.rules")
     report = InstalledVM("installed-multipath", UUID, SCSI, f"{DISK} {MOUNTS}", devices, script,
-                         {"/etc/multipath.conf": MULTIPATH.encode()}, "initrd-multipath").run()  # fmt: skip
+                         {"/etc/multipath.conf": MULTIPATH.encode(), str(rules): rules.read_bytes()}, "initrd-multipath").run()  # fmt: skip
     check_equal(report.lines("maps"), ["mpath-0QEMU_QEMU_HARDDISK_other"], "maps of multipathd")
     check_encrypted(report, GIB)
     check_use(report)

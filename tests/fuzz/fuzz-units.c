@@ -59,6 +59,7 @@ static void check_line(const char *line, bool continued) {
                 "After=",
                 "Before=",
                 "ExecStart=",
+                "ExecStopPost=",
                 "ConditionPathIsDirectory=/",
                 "ConditionPathIsReadWrite=|/sysroot",
                 "ConditionPathIsDirectory=|/sysroot/",

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "mapping.h"
+
+#include <libdevmapper.h>
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct dm_task *, dm_task_destroy)
+#define _cleanup_task_ _cleanup_(dm_task_destroyp)
+
+/* A request about a mapping, yet to be run; NULL if out of memory. */
+static struct dm_task *make_task(int type, const char *name) {
+        _cleanup_task_ struct dm_task *task = dm_task_create(type);
+
+        return task && dm_task_set_name(task, name) ? TAKE_PTR(task) : NULL;
+}
+
+/* What there is none of is -ENODEV: some requests fail then, and some only say so. */
+static int run(struct dm_task *task) {
+        struct dm_info info;
+
+        if (!task)
+                return -ENOMEM;
+        if (!dm_task_run(task)) {
+                int e = dm_task_get_errno(task) ?: EIO;
+                return e == ENXIO ? -ENODEV : -e;
+        }
+        return dm_task_get_info(task, &info) && !info.exists ? -ENODEV : 0;
+}
+
+int mapping_get_length(const char *name, uint64_t *ret) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_TABLE, name);
+        uint64_t start, length = 0;
+        char *type, *params;
+        int r;
+
+        /* Secure: the table may have the key in it, and libdevmapper wipes its buffers. */
+        if (task && !dm_task_secure_data(task))
+                return -ENOMEM;
+        r = run(task);
+        if (r < 0)
+                return r;
+        (void) dm_get_next_target(task, NULL, &start, &length, &type, &params);
+        *ret = length;
+        return 0;
+}
+
+int mapping_is_in_use(const char *name) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_INFO, name);
+        struct dm_info info;
+        int r;
+
+        r = run(task);
+        if (r < 0)
+                return r == -ENODEV ? 0 : r;
+        return dm_task_get_info(task, &info) ? info.open_count > 0 : -EIO;
+}
+
+/* The target takes the message only while it is suspended. */
+int mapping_wipe_key(const char *name) {
+        _cleanup_task_ struct dm_task *suspend = make_task(DM_DEVICE_SUSPEND, name);
+        _cleanup_task_ struct dm_task *message = make_task(DM_DEVICE_TARGET_MSG, name);
+        int r;
+
+        if (!suspend || !message || !dm_task_skip_lockfs(suspend) || !dm_task_no_flush(suspend) ||
+            !dm_task_set_sector(message, 0) || !dm_task_set_message(message, "key wipe"))
+                return -ENOMEM;
+        r = run(suspend);
+        return r < 0 ? r : run(message);
+}
+
+int mapping_fail(const char *name, uint64_t length) {
+        _cleanup_task_ struct dm_task *reload = make_task(DM_DEVICE_RELOAD, name);
+        _cleanup_task_ struct dm_task *resume = make_task(DM_DEVICE_RESUME, name);
+        int r;
+
+        if (!reload || !resume || !dm_task_add_target(reload, 0, length, "error", "") ||
+            !dm_task_no_flush(resume) || !dm_task_skip_lockfs(resume))
+                return -ENOMEM;
+        r = run(reload);
+        return r < 0 ? r : run(resume);
+}
+
+int mapping_remove(const char *name) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_REMOVE, name);
+        int r;
+
+        r = task && dm_task_deferred_remove(task) ? run(task) : -ENOMEM;
+        return r == -ENODEV ? 0 : r;
+}
+
+int mapping_take_down(const char *name) {
+        uint64_t length;
+        int r;
+
+        r = mapping_get_length(name, &length);
+        if (r < 0)
+                return r == -ENODEV ? 0 : r;
+        if (length > 0)
+                r = mapping_fail(name, length);
+        return r < 0 ? r : mapping_remove(name);
+}
+
+static bool lies_on(const char *name, dev_t disk) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_DEPS, name);
+        struct dm_deps *deps;
+
+        if (run(task) < 0 || !(deps = dm_task_get_deps(task)))
+                return false;
+        for (unsigned i = 0; i < deps->count; i++)
+                if (deps->device[i] == disk)
+                        return true;
+        return false;
+}
+
+int mapping_take_down_all(const char *prefix, dev_t disk) {
+        _cleanup_task_ struct dm_task *task = dm_task_create(DM_DEVICE_LIST);
+        struct dm_names *names;
+        int r = 0;
+
+        if (!task || !dm_task_run(task) || !(names = dm_task_get_names(task)))
+                return -EIO;
+        /* An empty list is one entry without a device; next is the distance to the next one in bytes. */
+        for (; names->dev; names = (struct dm_names *) ((char *) names + names->next)) {
+                if (startswith(names->name, prefix) && lies_on(names->name, disk)) {
+                        int q = mapping_take_down(names->name);
+                        r = r < 0 ? r : q;
+                }
+                if (names->next == 0)
+                        break;
+        }
+        return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Mappings of device-mapper, taken down by what the kernel has of them alone: libcryptsetup would first read
+ * what is on the disk, which is the host's to write. */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "macro.h"
+
+/* The length of a mapping, in sectors of 512 bytes; 0 if it was made and never had a table. -ENODEV if there
+ * is none of this name; else what the kernel says. */
+int mapping_get_length(const char *name, uint64_t *ret);
+
+/* 1 if somebody has it open, 0 if not or if there is none of this name; else what the kernel says. */
+int mapping_is_in_use(const char *name);
+
+/* Lets I/O in flight finish, stops all other, and has dm-crypt clear its key. Only mapping_fail() lets I/O
+ * go on then. Without flush and without freezing the file system: both would write what is to be lost. */
+int mapping_wipe_key(const char *name);
+
+/* Puts an error target of length in the place of what is there, whose memory the kernel frees; a key it
+ * clears before. */
+int mapping_fail(const char *name, uint64_t length);
+
+/* Removes it, now or with its last user. Returns 0 also if there was none. */
+int mapping_remove(const char *name);
+
+/* Fails and removes it; 0 also if there was none. */
+int mapping_take_down(const char *name);
+
+/* The same for all that lie on the disk and whose names begin with prefix. */
+int mapping_take_down_all(const char *prefix, dev_t disk);
