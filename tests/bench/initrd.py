@@ -66,7 +66,6 @@ def files(initrd):
 
 KINDS = (
     ("generator, program, units of this package", r".*ccvm-scratch.*"),
-    ("libeconf, which only they use", r".*/libeconf\..*"),
     ("libsystemd, which udev's initrd has not", r".*/libsystemd\.so.*"),
     ("libcryptsetup, libdevmapper, libjson-c", r".*/lib(cryptsetup|devmapper|json-c)\..*"),
     ("dm: dmsetup, udev rules", r".*/dmsetup|.*/[0-9-]*[^/]*dm[^/]*\.(rules|sh)"),

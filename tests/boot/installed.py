@@ -322,24 +322,21 @@ def installed_off():
     check("No such file" in report.line("run"), "there is something in /run")
 
 
-MULTIPATH = """defaults {
-    find_multipaths no
-}
-blacklist {
-    wwid 0QEMU_QEMU_HARDDISK_root
-}
-"""
+# The root has no WWN, without which multipathd takes nothing.
+SAN = "scsi-hd,bus=scsi.0,wwn=0x5000c50015ea71a"
 
 
 def installed_multipath():
-    """multipathd of the initrd takes every disk but the root, and leaves the scratch disk alone."""
+    """multipathd of the initrd takes every disk that it can, and leaves the scratch disk alone."""
     image, other = Image(directory() / "disk", GIB), Image(directory() / "other", 16 * MIB)
-    devices = image.device(driver="scsi-hd,bus=scsi.0") + other.device(1, "other", driver="scsi-hd,bus=scsi.0")
+    devices = image.device(driver=SAN + "a") + other.device(1, "other", driver=SAN + "b")
+    rules = pathlib.Path("/usr/lib/udev/rules.d/60-multipath.rules")
+    files = {"/etc/multipath.conf": b"defaults {\nfind_multipaths no\n}\n", str(rules): rules.read_bytes()}
     script = "section multipathd; journalctl -b -o cat -u multipathd.service\n" \
              "section maps; cat /sys/block/dm-*/dm/uuid | grep mpath\n" + USE
-    rules = pathlib.Path("/usr/lib/udev/rules.d/60-multipath.rules")
-    report = InstalledVM("installed-multipath", UUID, SCSI, f"{DISK} {MOUNTS}", devices, script,
-                         {"/etc/multipath.conf": MULTIPATH.encode(), str(rules): rules.read_bytes()}, "initrd-multipath").run()  # fmt: skip
-    check_equal(report.lines("maps"), ["mpath-0QEMU_QEMU_HARDDISK_other"], "maps of multipathd")
+    append = f"{DISK} {MOUNTS}"
+    report = InstalledVM("installed-multipath", UUID, SCSI, append, devices, script, files, "initrd-multipath").run()
+    check_equal(report.lines("maps"), ["mpath-35000c50015ea71ab"], f"maps ({report.lines('multipathd')})")
+    report.sections["table"] = [line for line in report.lines("table") if " multipath " not in line]
     check_encrypted(report, GIB)
     check_use(report)
