@@ -13,7 +13,7 @@ const FileSystem *filesystem_find(const char *name);
 
 const char *filesystem_name(const FileSystem *fs);
 
-/* The smallest that its mkfs makes, in bytes. */
+/* Bytes below which there is none worth having: what its mkfs demands, where that is much. */
 uint64_t filesystem_size_min(const FileSystem *fs);
 
 /* Runs mkfs on the block device node, whatever is on it. A failure is noted in s. */
