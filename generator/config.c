@@ -82,7 +82,7 @@ static int parse_timeout(Config *c, const Option *o, const char *value) {
 
         if (parse_unsigned(value, 3600, &sec) < 0 || sec == 0)
                 return -EINVAL;
-        c->device_timeout_sec = sec;
+        *(uint64_t *) option_field(c, o) = sec;
         return 0;
 }
 
@@ -208,6 +208,8 @@ static const Option options[] = {
         OPTION("Integrity", "integrity", parse_word, integrity, "no", "no, hmac-sha256"),
         OPTION("Discard", "discard", parse_bool_option, discard, "yes", "yes, no"),
         OPTION("DeviceTimeoutSec", "device_timeout", parse_timeout, device_timeout_sec, "10",
+               "seconds, 1 to 3600"),
+        OPTION("SetupTimeoutSec", "setup_timeout", parse_timeout, setup_timeout_sec, "10",
                "seconds, 1 to 3600"),
         OPTION("Fallback", "fallback", parse_word, fallback, "tmpfs", "tmpfs, none, fail"),
         OPTION("FallbackSize", "tmpfs_size", parse_fallback_size, fallback_size, "50%",
@@ -447,6 +449,9 @@ int config_load(Config *c, const ConfigSources *sources) {
         r = load_defaults(&l);
         if (r >= 0)
                 r = sources->initrd ? load_over_initrd(&l, sources) : load_all(&l, sources);
+        /* A host whose disks come late is slow at more. */
+        if (r >= 0 && !is_given(&l, "SetupTimeoutSec") && c->device_timeout_sec > c->setup_timeout_sec)
+                c->setup_timeout_sec = c->device_timeout_sec;
         if (r >= 0 && !streq(c->integrity, "no"))
                 adjust_to_integrity(&l);
         if (r >= 0 && c->hotplug && !streq(c->nix_store, "no"))

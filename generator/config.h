@@ -26,6 +26,7 @@ typedef struct Config {
         const char *fallback;
         bool discard;
         uint64_t device_timeout_sec;
+        uint64_t setup_timeout_sec;
         char fallback_size[24]; /* as tmpfs(5) takes it in size= */
         bool initrd_differs;    /* the initrd has made the pool for other Mounts= or NixStore= */
         char *text;             /* owned: all that is no default, as a config file */

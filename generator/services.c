@@ -93,6 +93,7 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
         fprintf(f,
                 "\n"
                 "[Service]\n"
+                "TimeoutStartSec=%" PRIu64 "s\n"
                 "ExecStopPost=\n"
                 "ExecStopPost=-" SETUP " close --serial=%s\n"
                 "ExecStart=\n"
@@ -102,7 +103,8 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
                 "        --header=%s \\\n"
                 "        --integrity=%s \\\n"
                 "        --discard=%s",
-                c->serial, c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
+                c->setup_timeout_sec, c->serial, c->serial, c->file_system, c->header, c->integrity,
+                c->discard ? "yes" : "no");
         if (c->hotplug)
                 fputs(" \\\n        --bind", f);
         r = print_directories(c, f);
@@ -262,6 +264,9 @@ int services_write_around_pool(const Writer *w) {
         int r;
 
         r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
+        if (r >= 0 && w->config->vm_disk)
+                r = unit_enable(w, UNIT_DIR, "ccvm-scratch-health.timer",
+                                w->config->hotplug ? "ccvm-scratch-luks.service" : "timers.target");
         return r >= 0 && !w->config->hotplug && selinux_is_on(w) ? write_relabel(w) : r;
 }
 

@@ -34,6 +34,7 @@ let
       Integrity = scratch.integrity;
       Discard = scratch.discard;
       DeviceTimeoutSec = scratch.deviceTimeoutSec;
+      SetupTimeoutSec = scratch.setupTimeoutSec;
       Fallback = scratch.fallback;
       FallbackSize = scratch.fallbackSize;
     };
@@ -121,6 +122,7 @@ in
       ]) "no" "With hmac-sha256 the host cannot change data unnoticed.";
       discard = option types.bool true "Pass TRIM down to the disk, so that the sparse image shrinks.";
       deviceTimeoutSec = option (types.ints.between 1 3600) 10 "Seconds to wait for the disk.";
+      setupTimeoutSec = option (types.ints.between 1 3600) (lib.max 10 scratch.deviceTimeoutSec) "Seconds to set it up.";
       fallback = option (types.enum [
         "tmpfs"
         "none"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Microseconds of CLOCK_MONOTONIC. */
+/* Microseconds of CLOCK_MONOTONIC, and a bound for calls that block. */
 
+#include <signal.h>
 #include <stdint.h>
 #include <time.h>
+#include <unistd.h>
 
 #define USEC_PER_SEC UINT64_C(1000000)
 
@@ -29,4 +31,15 @@ static inline uint64_t stopwatch_lap(Stopwatch *w) {
 
         w->start = now_usec();
         return w->start - start;
+}
+
+static inline void on_alarm(int signal) {
+}
+
+/* The call after this one fails with EINTR if it takes longer; with 0 it does not any more. */
+static inline void interrupt_after(unsigned seconds) {
+        const struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
+
+        (void) sigaction(SIGALRM, &action, NULL);
+        (void) alarm(seconds);
 }

@@ -5,9 +5,9 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "mounting.h"
 #include "parse.h"
 
 struct FileSystem {
@@ -142,12 +142,13 @@ int filesystem_make(const FileSystem *fs, const char *node, Status *s) {
 
 int filesystem_mount(const FileSystem *fs, const char *node, const char *where, bool discard, Status *s) {
         _cleanup_free_ char *options = NULL;
+        char message[MOUNT_MESSAGE_MAX];
 
-        if (asprintf(&options, "%s%s%s", fs->options, fs->options[0] && discard ? "," : "",
-                     discard ? "discard" : "") < 0)
+        if (asprintf(&options, "nosuid,nodev,noatime%s%s%s", fs->options[0] ? "," : "", fs->options,
+                     discard ? ",discard" : "") < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount(node, where, fs->name, MS_NOSUID | MS_NODEV | MS_NOATIME, options) < 0)
-                return status_fail(s, REASON_MOUNT, errno, "Failed to mount '%s' on '%s' with options '%s'",
-                                   node, where, options);
+        if (mount_it(node, where, fs->name, options, message) < 0)
+                return status_fail(s, REASON_MOUNT, 0, "Failed to mount '%s' on '%s' with options '%s': %s",
+                                   node, where, options, message);
         return 0;
 }

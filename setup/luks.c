@@ -6,7 +6,6 @@
 #include <libcryptsetup.h>
 #include <linux/fs.h>
 #include <linux/keyctl.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -84,27 +83,21 @@ static int fail_with_log(Status *s, Reason reason, int error, const char *what) 
 typedef void SafeMemory;
 DEFINE_TRIVIAL_CLEANUP_FUNC(SafeMemory *, crypt_safe_free)
 
-static void on_alarm(int signal) {
-}
-
 /* A new volume key in locked memory, which crypt_safe_free() wipes. From the kernel's pool once that is
  * seeded and never before, which /dev/urandom would not tell. The call has to block: where the CPU has no
  * RDRAND and the VM no virtio-rng, the kernel makes entropy out of its own jitter, but only while somebody
  * waits for it. That takes about a second; the alarm bounds the odd machine where it never ends. */
 static int make_volume_key(size_t size, SafeMemory **ret) {
-        const struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
         _cleanup_(crypt_safe_freep) SafeMemory *key = crypt_safe_alloc(size);
         ssize_t n;
         int e;
 
         if (!key)
                 return -ENOMEM;
-        if (sigaction(SIGALRM, &action, NULL) < 0)
-                return -errno;
-        (void) alarm(RANDOM_TIMEOUT);
+        interrupt_after(RANDOM_TIMEOUT);
         n = getrandom(key, size, 0);
         e = errno;
-        (void) alarm(0);
+        interrupt_after(0);
         if (n != (ssize_t) size)
                 return n < 0 && e != EINTR ? -e : -ETIMEDOUT;
 

@@ -13,6 +13,7 @@
  *   directories  ccvm-scratch-directories.service, in the real root: those that the initrd did not know of.
  *   check     ccvm-scratch-check.service, in the real root when all is mounted: whether the pool is what
  *             programs get there.
+ *   health    ccvm-scratch-health.service, by its timer: whether the disk still works.
  *   wipe      ccvm-scratch wipe, in the running system: destroys the key now.
  *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
  *   forget    ccvm-scratch-soft-reboot.service: when all is unmounted for a soft-reboot, which keeps the
@@ -39,6 +40,7 @@
 #include "wipe.h"
 
 #define MOUNTS_MAX 32
+#define VERBS "encrypt, fallback, directories, check, health, close, forget or wipe"
 
 static const char *arg_serial = "ccvm-scratch";
 static const FileSystem *arg_file_system;
@@ -52,9 +54,10 @@ static bool arg_disk = true;
 static const char *arg_size = "50%";
 
 static void help(void) {
-        puts("ccvm-scratch-setup [OPTIONS…] {encrypt|fallback|directories|check|close|forget|wipe}\n\n"
-             "Puts up the scratch pool. Started by ccvm-scratch-luks.service and\n"
-             "ccvm-scratch-tmpfs.service, with options from ccvm-scratch-generator.\n\n"
+        puts("ccvm-scratch-setup [OPTIONS…] VERB\n\n"
+             "Puts up the scratch pool. Started by ccvm-scratch-luks.service and the services\n"
+             "beside it, with options from ccvm-scratch-generator.\n\n"
+             "Verbs: encrypt, fallback, directories, check, health, close, forget, wipe\n\n"
              "  -h --help                 Show this help\n"
              "     --version              Show the version\n"
              "     --mount=PATH:MODE:UID:GID:OPTIONS\n"
@@ -197,8 +200,7 @@ static int parse_argv(int argc, char *argv[]) {
                         return log_error_errno(r, "--%s=%s", long_options[index].name, optarg);
         }
         if (argc - optind != 1) {
-                log_error("One verb is needed: encrypt, fallback, directories, check, close, forget or "
-                          "wipe; see --help.");
+                log_error("One verb is needed: " VERBS "; see --help.");
                 return -EINVAL;
         }
         return 1;
@@ -394,12 +396,17 @@ static int verb_forget(void) {
         return r < 0 ? log_error_errno(r, "Failed to remove the files in '%s'", STATUS_DIRECTORY) : 0;
 }
 
+/* What was left to do by a wipe that failed halfway is done by the next one. */
+static bool can_be_wiped(const Status *s) {
+        return s->state == STATE_ENCRYPTED || (s->reason == REASON_WIPED && s->mounts);
+}
+
 static int verb_wipe(void) {
         _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
-        int r;
+        int r, q;
 
         r = outcome_read(&before);
-        if (r == -ENOENT || (r >= 0 && before.state != STATE_ENCRYPTED)) {
+        if (r == -ENOENT || (r >= 0 && !can_be_wiped(&before))) {
                 log_error("There is no encrypted scratch disk to wipe: the state is %s.",
                           state_to_string(before.state));
                 return -ENOENT;
@@ -407,14 +414,26 @@ static int verb_wipe(void) {
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
 
-        r = wipe(before.mounts, &s);
-        if (r < 0) {
-                log_error("%s", s.detail ?: "Out of memory");
-                return r;
-        }
+        r = wipe_key(&s);
+        if (r < 0)
+                return log_error_errno(r, "%s", s.detail ?: "Out of memory");
         s.reason = REASON_WIPED;
         s.detail = strdup("The key was destroyed by ccvm-scratch wipe");
-        return outcome_announce(&s);
+        r = wipe_mounts(before.mounts, &s);
+        if (r < 0) {
+                log_error("%s", s.detail ?: "Out of memory");
+                s.mounts = TAKE_PTR(before.mounts);
+        }
+        q = outcome_announce(&s);
+        return r < 0 ? r : q;
+}
+
+static int verb_health(void) {
+        _cleanup_(status_done) Status s = {};
+        int r;
+
+        r = outcome_read(&s);
+        return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : outcome_check_health(&s);
 }
 
 /* The key passes through this process: no core file, no debugger, no look at its memory. */
@@ -435,6 +454,7 @@ int main(int argc, char *argv[]) {
                 { "close", verb_close },
                 { "forget", verb_forget },
                 { "wipe", verb_wipe },
+                { "health", verb_health },
         };
         int r;
 
@@ -447,9 +467,6 @@ int main(int argc, char *argv[]) {
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
                 if (streq(verbs[i].name, argv[optind]))
                         return verbs[i].run() < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
-        log_error(
-                "Unknown verb '%s': takes encrypt, fallback, directories, check, close, forget or wipe; see "
-                "--help.",
-                argv[optind]);
+        log_error("Unknown verb '%s': takes " VERBS "; see --help.", argv[optind]);
         return 2;
 }

@@ -7,10 +7,16 @@
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct dm_task *, dm_task_destroy)
 #define _cleanup_task_ _cleanup_(dm_task_destroyp)
 
+/* Whoever asks says what has failed. */
+static void on_log(int level, const char *file, int line, int error, const char *format, ...) {
+}
+
 /* A request about a mapping, yet to be run; NULL if out of memory. */
 static struct dm_task *make_task(int type, const char *name) {
-        _cleanup_task_ struct dm_task *task = dm_task_create(type);
+        _cleanup_task_ struct dm_task *task = NULL;
 
+        dm_log_with_errno_init(on_log);
+        task = dm_task_create(type);
         return task && dm_task_set_name(task, name) ? TAKE_PTR(task) : NULL;
 }
 
@@ -55,17 +61,12 @@ int mapping_is_in_use(const char *name) {
         return dm_task_get_info(task, &info) ? info.open_count > 0 : -EIO;
 }
 
-/* The target takes the message only while it is suspended. */
-int mapping_wipe_key(const char *name) {
-        _cleanup_task_ struct dm_task *suspend = make_task(DM_DEVICE_SUSPEND, name);
-        _cleanup_task_ struct dm_task *message = make_task(DM_DEVICE_TARGET_MSG, name);
-        int r;
+int mapping_suspend(const char *name) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_SUSPEND, name);
 
-        if (!suspend || !message || !dm_task_skip_lockfs(suspend) || !dm_task_no_flush(suspend) ||
-            !dm_task_set_sector(message, 0) || !dm_task_set_message(message, "key wipe"))
+        if (!task || !dm_task_skip_lockfs(task) || !dm_task_no_flush(task))
                 return -ENOMEM;
-        r = run(suspend);
-        return r < 0 ? r : run(message);
+        return run(task);
 }
 
 int mapping_fail(const char *name, uint64_t length) {

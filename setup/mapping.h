@@ -16,9 +16,10 @@ int mapping_get_length(const char *name, uint64_t *ret);
 /* 1 if somebody has it open, 0 if not or if there is none of this name; else what the kernel says. */
 int mapping_is_in_use(const char *name);
 
-/* Lets I/O in flight finish, stops all other, and has dm-crypt clear its key. Only mapping_fail() lets I/O
- * go on then. Without flush and without freezing the file system: both would write what is to be lost. */
-int mapping_wipe_key(const char *name);
+/* Lets I/O in flight finish and holds back all other until mapping_fail(). Without flush and without
+ * freezing the file system: both would write what is to be lost. -EINTR if a signal comes before the disk is
+ * done. */
+int mapping_suspend(const char *name);
 
 /* Puts an error target of length in the place of what is there, whose memory the kernel frees; a key it
  * clears before. */

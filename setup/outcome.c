@@ -6,6 +6,7 @@
 #include <systemd/sd-journal.h>
 
 #include "fileio.h"
+#include "health.h"
 #include "host.h"
 #include "log.h"
 #include "mounted.h"
@@ -22,6 +23,7 @@ static const char *const message_ids[_STATE_MAX] = {
 };
 
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
+#define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
 
 static int write_text(const char *text) {
         int r = mkdir_parents(STATUS_DIRECTORY, 0755);
@@ -116,6 +118,39 @@ int outcome_check_mounts(const Status *s) {
                 (void) log_warning_errno(n, "Not on the scratch pool: %s. The journal does not answer",
                                          list);
         return -ESTALE;
+}
+
+static int announce_health(const Status *s, Health h) {
+        static const char *const explanations[_HEALTH_MAX] = {
+                [HEALTH_OK] = "there are no errors any more",
+                [HEALTH_ERRORS] = "writes have failed, and what was not fsynced may be lost",
+                [HEALTH_READ_ONLY] = "its file system has failed, and takes no writes any more",
+                [HEALTH_GONE] = "its disk is gone, or its file system has shut down",
+        };
+        int r = sd_journal_send(
+                "MESSAGE=The health of the scratch pool on %s is \"%s\": %s.", s->device ?: "the disk",
+                health_to_string(h), explanations[h], "MESSAGE_ID=" MESSAGE_ID_HEALTH, "PRIORITY=%i",
+                h == HEALTH_OK ? LOG_INFO : LOG_ERR, "CCVM_STATE=%s", state_to_string(s->state),
+                "CCVM_HEALTH=%s", health_to_string(h), "CCVM_DEVICE=%s", s->device ?: "", NULL);
+
+        return r < 0 ? log_warning_errno(r,
+                                         "The health of the scratch pool is \"%s\". "
+                                         "The journal does not answer",
+                                         health_to_string(h))
+                     : 0;
+}
+
+int outcome_check_health(const Status *s) {
+        _cleanup_free_ char *told = NULL;
+        Health h = health_read("", s);
+        int r;
+
+        (void) file_read(HEALTH_PATH, KIB, &told);
+        if (streq(told ?: health_to_string(HEALTH_OK), health_to_string(h)))
+                return 0;
+        (void) announce_health(s, h);
+        r = file_write_atomic(HEALTH_PATH, health_to_string(h), 0644);
+        return r < 0 ? log_error_errno(r, "Failed to write '%s'", HEALTH_PATH) : 0;
 }
 
 int outcome_read(Status *ret) {

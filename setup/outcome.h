@@ -16,6 +16,10 @@ int outcome_announce(const Status *s);
  * entry names those that are missing, and the result is -ESTALE. -ENOMEM. */
 int outcome_check_mounts(const Status *s);
 
+/* Looks at the health of the pool now. When it is another than at the last look, one journal entry says
+ * so. */
+int outcome_check_health(const Status *s);
+
 /* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls
  * status_done(), also after an error. */
 int outcome_read(Status *ret);

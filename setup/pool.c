@@ -2,12 +2,12 @@
 
 #include "pool.h"
 
-#include <libmount.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
 #include "fileio.h"
 #include "log.h"
+#include "mounting.h"
 
 static int make_directory(const DirSpec *d) {
         _cleanup_free_ char *path = NULL;
@@ -103,42 +103,37 @@ int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const 
  * /tmp: the kernel's own limit, by the RAM, is half a page each. */
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         _cleanup_free_ char *options = NULL;
+        char message[MOUNT_MESSAGE_MAX];
         struct statvfs v;
         int r;
 
         r = make_mount_point(s);
         if (r < 0)
                 return r;
-        if (asprintf(&options, "mode=0700,noswap,nr_inodes=1m,size=%s", size) < 0)
+        if (asprintf(&options, "nosuid,nodev,mode=0700,noswap,nr_inodes=1m,size=%s", size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount("ccvm-scratch", POOL_DIRECTORY, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
-                return status_fail(s, REASON_MOUNT, errno, "Failed to mount a tmpfs on '%s'",
-                                   POOL_DIRECTORY);
+        if (mount_it("ccvm-scratch", POOL_DIRECTORY, "tmpfs", options, message) < 0)
+                return status_fail(s, REASON_MOUNT, 0,
+                                   "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
+                                   POOL_DIRECTORY, message);
         s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
         return finish("tmpfs", layout, s);
 }
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_context *, mnt_free_context)
-
 int pool_bind(const DirSpec *d) {
-        _cleanup_(mnt_free_contextp) struct libmnt_context *context = mnt_new_context();
         _cleanup_free_ char *source = NULL;
-        char message[256];
+        char message[MOUNT_MESSAGE_MAX];
         int r;
 
-        if (!context || asprintf(&source, POOL_DIRECTORY "%s", d->path) < 0)
+        if (asprintf(&source, POOL_DIRECTORY "%s", d->path) < 0)
                 return log_oom();
         r = mkdir_parents(d->path, 0755);
         if (r < 0)
                 return log_error_errno(r, "Failed to create '%s'", d->path);
-        if (mnt_context_set_source(context, source) != 0 || mnt_context_set_target(context, d->path) != 0 ||
-            mnt_context_set_options(context, dirspec_bind_options(d)) != 0)
-                return log_oom();
-        r = mnt_context_mount(context);
-        if (mnt_context_get_excode(context, r, message, sizeof(message)) == 0)
-                return 0;
-        log_error("Failed to mount the pool on '%s': %s", d->path, message);
-        return -EIO;
+        r = mount_it(source, d->path, NULL, dirspec_bind_options(d), message);
+        if (r < 0)
+                log_error("Failed to mount the pool on '%s': %s", d->path, message);
+        return r;
 }
 
 void pool_detach(void) {

@@ -2,56 +2,78 @@
 
 #include "wipe.h"
 
+#include <libmount.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
+#include "clock.h"
+#include "log.h"
 #include "luks.h"
 #include "mapping.h"
-#include "pool.h"
 
-/* Detaches the mount on path if it is of the pool. A file that is open there gives I/O errors. */
-static int detach(const char *path, dev_t pool) {
-        struct stat st;
+#define WAIT_STEP 2U     /* seconds, until it is said what is waited for */
+#define WAIT_TIMEOUT 10U /* seconds */
 
-        if (lstat(path, &st) < 0 || st.st_dev != pool)
-                return 0;
-        return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL ? -errno : 0;
-}
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
 
-/* The overlay of /nix/store stays: its lower layer is what the system runs from. */
-static int detach_mounts(char **mounts) {
-        struct stat st;
-        int r = 0, q;
+static int suspend_in_time(void) {
+        for (unsigned waited = 0; waited < WAIT_TIMEOUT; waited += WAIT_STEP) {
+                int r;
 
-        if (lstat(POOL_DIRECTORY, &st) < 0)
-                return -errno;
-        for (char **m = mounts; m && *m; m++) {
-                q = detach(*m, st.st_dev);
-                r = r < 0 ? r : q;
+                interrupt_after(WAIT_STEP);
+                r = mapping_suspend(LUKS_MAPPING);
+                interrupt_after(0);
+                if (r != -EINTR)
+                        return r;
+                if (waited == 0)
+                        log_info("Waiting for the disk to finish what was sent to it.");
         }
-        q = detach(POOL_DIRECTORY, st.st_dev);
-        return r < 0 ? r : q;
+        return -ETIMEDOUT;
 }
 
-int wipe(char **mounts, Status *s) {
+int wipe_key(Status *s) {
         uint64_t length;
         int r;
 
         r = mapping_get_length(LUKS_MAPPING, &length);
-        if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r, "There is no mapping '%s'", LUKS_MAPPING);
-        r = mapping_wipe_key(LUKS_MAPPING);
-        if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r, "Failed to wipe the key");
-        r = mapping_fail(LUKS_MAPPING, length);
-        if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r,
-                                   "The key is wiped, but the mapping stays suspended");
-        r = detach_mounts(mounts);
-        if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r,
-                                   "The key is wiped, but not all mounts could be detached");
-        r = mapping_remove(LUKS_MAPPING);
-        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "The key is wiped, but the mapping is still there")
+        if (r == -ENODEV)
+                return 0;
+        if (r >= 0)
+                r = suspend_in_time();
+        if (r == -ETIMEDOUT)
+                return status_fail(s, REASON_INTERNAL, 0,
+                                   "The disk does not finish what was sent to it, and the kernel keeps the "
+                                   "key until then; try again, or power off");
+        if (r >= 0)
+                r = mapping_fail(LUKS_MAPPING, length);
+        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to wipe the key") : 0;
+}
+
+/* By the mount table: a file system that has shut down does not tell of itself. What is not there, or is
+ * somebody else's, is left alone. */
+static int detach(struct libmnt_table *table, const char *path, dev_t pool) {
+        struct libmnt_fs *fs = mnt_table_find_target(table, path, MNT_ITER_BACKWARD);
+
+        if (!fs || mnt_fs_get_devno(fs) != pool)
+                return 0;
+        return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+/* The overlay of /nix/store stays: its lower layer is what the system runs from. */
+int wipe_mounts(char **mounts, Status *s) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table =
+                mnt_new_table_from_file("/proc/self/mountinfo");
+        struct libmnt_fs *fs =
+                table ? mnt_table_find_target(table, POOL_DIRECTORY, MNT_ITER_BACKWARD) : NULL;
+        int r = 0, q;
+
+        for (char **m = mounts; fs && m && *m; m++) {
+                q = detach(table, *m, mnt_fs_get_devno(fs));
+                r = r < 0 ? r : q;
+        }
+        if (fs && r >= 0)
+                r = detach(table, POOL_DIRECTORY, mnt_fs_get_devno(fs));
+        q = mapping_remove(LUKS_MAPPING);
+        r = r < 0 ? r : q;
+        return r < 0 ? status_fail(s, REASON_WIPED, r, "The key is destroyed, but not all mounts are gone")
                      : 0;
 }

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Destroying the key while the VM runs: what is on the disk is noise from then on, for the guest too. */
+/* Destroying the key while the VM runs: what is on the disk is noise from then on, for the guest too. Each
+ * step can be done again after any failure. */
 
 #include "status.h"
 
-/* Wipes the key out of the kernel, makes each access to the mapping an I/O error, detaches the pool and
- * mounts (NULL-terminated, borrowed), and has the mapping removed with its last user. Nothing waits for the
- * disk. A failure is noted in s; the key is gone if only a later step failed. */
-int wipe(char **mounts, Status *s);
+/* Puts an error target in the place of the cipher and its key; each access is an I/O error then. The kernel
+ * first lets what was sent to the disk come to its end: that is waited for, with a message, for ten seconds.
+ * A failure is noted in s, and then all is as it was. 0 also if there is no mapping. */
+int wipe_key(Status *s);
+
+/* Detaches the pool, and those of mounts (NULL-terminated) that are on it. The mapping goes with its last
+ * user. A failure is noted in s. */
+int wipe_mounts(char **mounts, Status *s);

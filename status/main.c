@@ -8,10 +8,11 @@
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <systemd/sd-json.h>
 
 #include "fileio.h"
+#include "health.h"
 #include "leaks.h"
 #include "log.h"
 #include "mounted.h"
@@ -26,13 +27,28 @@ static char **arg_paths; /* NULL-terminated */
 static bool arg_yes;
 static enum { JSON_OFF, JSON_SHORT, JSON_PRETTY } arg_json = JSON_OFF;
 
+/* How the boot went, and what is so now. */
+typedef struct Now {
+        char *text; /* of the status file */
+        Status status;
+        const char **missing; /* NULL-terminated: mount points that are not on the pool */
+        Health health;
+} Now;
+
+static void now_done(Now *now) {
+        free(now->text);
+        status_done(&now->status);
+        free(now->missing);
+}
+
 static void help(void) {
         puts("ccvm-scratch [OPTIONS…] [COMMAND]\n\n"
              "Shows the encrypted, throw-away disk space of this virtual machine.\n\n"
              "Commands:\n"
              "  status            Whether there is a scratch disk, and if not, why (default)\n"
              "  is-encrypted [PATH…]\n"
-             "                    Whether the pool is encrypted, and all mounts, or each PATH, are on it\n"
+             "                    Whether the pool is encrypted and healthy, and all mounts, or each\n"
+             "                    PATH, are on it\n"
              "  wipe              Destroy the key of the disk, and with it all data on it, now\n\n"
              "Options:\n"
              "  -h --help         Show this help\n"
@@ -70,14 +86,30 @@ static int read_status(char **ret) {
         return 0;
 }
 
-/* The status as it was written, and what is so now. missing: NULL-terminated. */
-static int print_json(const char *text, const char **missing) {
+/* Bytes of the pool that are in use; 0 if there is none. */
+static uint64_t read_used(void) {
+        struct statvfs v;
+        dev_t pool;
+
+        return mounted_pool(&pool) >= 0 && statvfs(POOL_DIRECTORY, &v) >= 0
+                       ? (uint64_t) (v.f_blocks - v.f_bfree) * v.f_frsize
+                       : 0;
+}
+
+/* The status as it was written, and what is so now. */
+static int print_json(const Now *now) {
         _cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
         int r;
 
-        r = sd_json_parse(text, 0, &v, NULL, NULL);
+        r = sd_json_parse(now->text, 0, &v, NULL, NULL);
         if (r >= 0)
-                r = sd_json_variant_set_field_strv(&v, "missing", (char **) missing);
+                r = sd_json_variant_set_field_strv(&v, "missing", (char **) now->missing);
+        if (r >= 0)
+                r = sd_json_variant_set_field_string(
+                        &v, "health",
+                        now->status.state == STATE_NONE ? NULL : health_to_string(now->health));
+        if (r >= 0)
+                r = sd_json_variant_set_field_unsigned(&v, "usedBytes", read_used());
         if (r < 0)
                 return r;
         return sd_json_variant_dump(v,
@@ -143,61 +175,81 @@ static void print_leaks(void) {
                 print_string("Warning", leaks[i]);
 }
 
-static void print_text(const Status *s, const char **missing) {
+static void print_health(const Status *s, Health health) {
+        static const char *const explanations[_HEALTH_MAX] = {
+                [HEALTH_OK] = "ok",
+                [HEALTH_ERRORS] = "errors (degraded: writes have failed; what was not fsynced may be lost)",
+                [HEALTH_READ_ONLY] = "read-only (degraded: the file system has failed, and takes no writes)",
+                [HEALTH_GONE] = "gone (degraded: the disk is gone, or its file system has shut down)",
+        };
+
+        if (s->state == STATE_ENCRYPTED)
+                print_string("Health", explanations[health]);
+}
+
+static void print_text(const Now *now) {
         static const char *const explanations[_STATE_MAX] = {
                 [STATE_OFF] = "off (no disk was asked for)",
                 [STATE_ENCRYPTED] = "encrypted",
                 [STATE_TMPFS] = "tmpfs (degraded: the pool is in RAM)",
                 [STATE_NONE] = "none (degraded: there is no pool)",
         };
+        const Status *s = &now->status;
+        uint64_t used = read_used();
 
         print_string("State", explanations[s->state]);
         print_string("Reason", reason_to_string(s->reason));
         print_string("Detail", s->detail);
+        print_health(s, now->health);
         print_string("Disk", s->device);
         print_string("Mapping", s->mapper);
         print_encryption(s);
         print_string("File system", s->fs_type);
         if (s->size_bytes)
                 print_size("Size", s->size_bytes);
-        print_mounts(s, missing);
+        if (used)
+                print_size("Used", used);
+        print_mounts(s, now->missing);
         print_timings(s);
         if (s->state == STATE_ENCRYPTED)
                 print_leaks();
 }
 
-/* Both that was written and what is so now. text and s are the caller's to free, also after an error. */
-static int load_status(char **text, Status *s, const char ***missing) {
+/* Returns how many mounts are missing, or an error, which is logged. now is the caller's to free in either
+ * case. */
+static int load_now(Now *now) {
         int r;
 
-        r = read_status(text);
+        r = read_status(&now->text);
         if (r < 0)
                 return r;
-        r = status_parse(*text, s);
+        r = status_parse(now->text, &now->status);
         if (r < 0)
                 return log_error_errno(r, "'%s' is no status", STATUS_PATH);
-        r = mounted_missing(s, missing);
+        now->health = health_read("", &now->status);
+        r = mounted_missing(&now->status, &now->missing);
         return r < 0 ? log_oom() : r;
 }
 
 static int verb_status(void) {
-        _cleanup_(status_done) Status s = {};
-        _cleanup_free_ const char **missing = NULL;
-        _cleanup_free_ char *text = NULL;
+        _cleanup_(now_done) Now now = {};
         int n, r = 0;
 
-        n = load_status(&text, &s, &missing);
+        n = load_now(&now);
         if (n < 0)
                 return EXIT_FAILURE;
         if (arg_json == JSON_OFF)
-                print_text(&s, missing);
+                print_text(&now);
         else
-                r = print_json(text, missing);
+                r = print_json(&now);
         if (r < 0 || fflush(stdout) != 0) {
                 log_error_errno(r < 0 ? r : errno, "Failed to print the status");
                 return EXIT_FAILURE;
         }
-        return (s.state == STATE_ENCRYPTED || s.state == STATE_OFF) && n == 0 ? EXIT_SUCCESS : EXIT_DEGRADED;
+        return (now.status.state == STATE_ENCRYPTED || now.status.state == STATE_OFF) && n == 0 &&
+                               now.health == HEALTH_OK
+                       ? EXIT_SUCCESS
+                       : EXIT_DEGRADED;
 }
 
 /* Says what is in the way. */
@@ -212,19 +264,22 @@ static bool is_on_pool(const char *path, dev_t pool) {
 }
 
 static int verb_is_encrypted(void) {
-        _cleanup_(status_done) Status s = {};
-        _cleanup_free_ const char **missing = NULL;
-        _cleanup_free_ char *text = NULL;
+        _cleanup_(now_done) Now now = {};
+        const Status *s = &now.status;
         bool yes = true;
         dev_t pool;
 
-        if (load_status(&text, &s, &missing) < 0)
+        if (load_now(&now) < 0)
                 return EXIT_FAILURE;
-        if (s.state != STATE_ENCRYPTED || mounted_pool(&pool) < 0) {
-                log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s.state));
+        if (s->state != STATE_ENCRYPTED || mounted_pool(&pool) < 0) {
+                log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s->state));
                 return EXIT_DEGRADED;
         }
-        for (char **p = arg_paths[0] ? arg_paths : s.mounts; p && *p; p++)
+        if (now.health != HEALTH_OK) {
+                log_error("The encrypted scratch pool is not healthy: %s.", health_to_string(now.health));
+                return EXIT_DEGRADED;
+        }
+        for (char **p = arg_paths[0] ? arg_paths : s->mounts; p && *p; p++)
                 yes = is_on_pool(*p, pool) && yes;
         return yes ? EXIT_SUCCESS : EXIT_DEGRADED;
 }

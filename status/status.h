@@ -11,10 +11,11 @@
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
 
-/* What else is there: what was asked for (generator/main.c), the marker of an attempt (setup/attempt.h), and
- * the pool's own mount point. */
+/* What else is there: what was asked for (generator/main.c), the marker of an attempt (setup/attempt.h), the
+ * health that was told last (setup/outcome.h), and the pool's own mount point. */
 #define ASKED_PATH STATUS_DIRECTORY "/config"
 #define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
+#define HEALTH_PATH STATUS_DIRECTORY "/health"
 #define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
 
 typedef enum State {

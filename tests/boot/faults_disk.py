@@ -228,20 +228,43 @@ def stalled_disk():
     check_equal(report.line("waiting"), "1", "processes that wait for the disk still")
 
 
-# What the guest still has to do when its disk is broken or gone.
+# What the guest still has to do when its disk is broken or gone. Its timer looks at the health once a minute; here more
+# often, and what it has to say it says once.
 ALIVE = r"""
 section alive; systemctl is-system-running; systemctl start systemd-tmpfiles-clean.service
 ls -d /nix/.ro-store/*-tools-1.0 | wc -l
-ccvm-scratch status >/dev/null; echo "status $?"
+section health-told
+mkdir -p /run/systemd/system/ccvm-scratch-health.timer.d
+printf '[Timer]\nOnUnitInactiveSec=1s\nOnActiveSec=1s\nAccuracySec=1s\n' >/run/systemd/system/ccvm-scratch-health.timer.d/50-soon.conf
+systemctl daemon-reload; systemctl is-active ccvm-scratch-health.timer; systemctl restart ccvm-scratch-health.timer
+told() { journalctl -b -o json --no-pager MESSAGE_ID=5e0f6c1d9b7a4d35a8c2e4f1709b3d62; }
+for i in $(seq 300); do [ -z "$(told)" ] || break; sleep 0.1; done; sleep 3; told | grep -o '"CCVM_HEALTH":"[^"]*"'
+section health-state; ccvm-scratch status; echo "status $?"; ccvm-scratch status --json=short | grep -o '"health":"[^"]*"'
+ccvm-scratch is-encrypted /scratch; echo "encrypted $?"
 """
 
 BREAK = r"""
-section before; head -c 16M /dev/urandom >/scratch/before; sync
+section before; head -c 16M /dev/urandom >/scratch/before; sync; ccvm-scratch is-encrypted /scratch && systemctl start ccvm-scratch-health
 echo 3 >/proc/sys/vm/drop_caches; echo written
 ask {0}; echo $answer
+"""
+
+BROKEN = r"""
 section broken-read; cat /scratch/before >/dev/null && echo read
 section broken-write; dd if=/dev/zero of=/scratch/after bs=1M count=16 conv=fsync && echo written
 """
+
+
+def check_health(report, words):
+    """Turned bad: told once by the timer, and by each who asks."""
+    told = [word for word in report.lines("health-told") if "CCVM_HEALTH" in word]
+    check_equal(report.lines("health-told")[0], "active", "the timer")
+    check(len(told) == len(set(told)) and told, f"told of the health: {told}")
+    check(told[-1] in {f'"CCVM_HEALTH":"{word}"' for word in words}, f"told of the health: {told}")
+    state = "\n".join(report.lines("health-state"))
+    for wanted in ("State: encrypted", "(degraded", "status 3", "not healthy", "encrypted 3"):
+        check(wanted in state, f"no '{wanted}' in: {state}")
+    check(any(f'"health":"{word}"' in state for word in words), f"not one of {words}: {state}")
 
 
 def check_broken(report, image_size):
@@ -252,30 +275,54 @@ def check_broken(report, image_size):
         text = "\n".join(report.lines(section))
         failed = "Input/output error" in text or "Read-only file system" in text
         check(failed, f"{section}: no error: {text!r}")
-    check_equal(report.lines("alive"), ["running", "1", "status 0"], "the guest afterwards")
+    check_equal(report.lines("alive"), ["running", "1"], "the guest afterwards")
 
 
-def io_errors_after_boot():
-    """The host's disk goes bad under the running guest."""
+def failing_later(name, word, errors, script):
+    """The host's disk goes bad under the running guest. Returns what that reports."""
     image = disk(GIB)
     devices = [
         "-blockdev", f"driver=file,node-name=file0,filename={image.path},locking=off",
         "-blockdev", "driver=raw,node-name=scratch0,file=file0",
-        "-device", "virtio-blk-pci,drive=scratch0,serial=ccvm-scratch",
+        "-device", "virtio-blk-pci,drive=scratch0,serial=ccvm-scratch,werror=report,rerror=report",
     ]  # fmt: skip
 
     def go_bad(vm):
-        vm.hear("break")
-        errors = [{"event": "none", "errno": 5}]
+        vm.hear(word)
         bad = {"driver": "blkdebug", "node-name": "bad0", "image": "file0", "inject-error": errors}
         vm.qmp.execute("blockdev-add", **bad)
         through_it = {"driver": "raw", "node-name": "scratch0", "file": "bad0"}
         vm.qmp.execute("blockdev-reopen", options=[through_it])
         vm.host.write("go")
 
-    script = BREAK.replace("{0}", "break") + ALIVE
-    report = FaultVM("io-errors-after-boot", devices=devices, script=script, meanwhile=go_bad).run()
+    script = BREAK.replace("{0}", word) + script + ALIVE
+    return FaultVM(name, "", devices, script, meanwhile=go_bad).run()
+
+
+def io_errors_after_boot():
+    """The host's disk goes bad under the running guest."""
+    report = failing_later("io-errors-after-boot", "break", [{"event": "none", "errno": 5}], BROKEN)
     check_broken(report, GIB)
+    check_health(report, ["read-only", "errors"])
+
+
+FULL = r"""
+section lost; for i in $(seq 100); do head -c 1M /dev/urandom >/scratch/lost$i || echo heard; done
+# What the kernel writes by itself, half a minute later in other guests.
+echo 100 >/proc/sys/vm/dirty_expire_centisecs; echo 100 >/proc/sys/vm/dirty_writeback_centisecs
+counts() { cat /sys/fs/ext4/*/warning_count | tr -d '0\n'; }
+for i in $(seq 200); do [ -z "$(counts)" ] || break; sleep 0.1; done
+"""
+
+
+def host_disk_full():
+    """No room on the host, and nobody calls fsync: no program hears of it, and the status tells."""
+    errors = [{"event": "none", "iotype": "write", "errno": 28}]
+    report = failing_later("host-disk-full", "fill", errors, FULL)
+    check_no_fault(report, GIB)
+    check_equal(report.lines("lost"), [], "what the writers heard")
+    check_equal(report.lines("alive"), ["running", "1"], "the guest afterwards")
+    check_health(report, ["errors"])
 
 
 def unplugged():
@@ -291,8 +338,9 @@ def unplugged():
 
     gone = r"""
 section gone; for i in $(seq 300); do [ -e /sys/block/vdb ] || break; sleep 0.1; done; ls -d /sys/block/vdb
-section broken-read"""
-    script = BREAK.replace("{0}", "unplug").replace("\nsection broken-read", gone) + ALIVE
+"""
+    script = BREAK.replace("{0}", "unplug") + gone + BROKEN + ALIVE
     report = FaultVM("unplugged", devices=devices, script=script, meanwhile=unplug).run()
     check_broken(report, GIB)
     check("No such file" in report.line("gone"), "the disk is still there")
+    check_health(report, ["gone"])

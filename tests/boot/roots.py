@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The same graph in the real root, where no initrd has made it, or not all of it."""
 
+import shutil
+
 from cases import GIB, MIB, directory
 from fault import FaultVM, check_fault, check_no_fault, program, unit
 from vm import Image, check_equal, check_missing
@@ -30,7 +32,7 @@ section initrd; systemctl show -P InitRDTimestampMonotonic
 
 def boot(name, image):
     files = {"/bare/init": (INIT, 0o755)}
-    files |= program("/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/mkdir", "/usr/bin/mount", "/usr/sbin/switch_root")
+    files |= program("/usr/bin/dash", "/usr/bin/sleep", "/usr/bin/mkdir", "/usr/bin/mount", shutil.which("switch_root"))
     report = FaultVM(name, "rdinit=/bare/init", image.device(), SCRIPT, files).run()
     check_equal(report.line("initrd"), "0", "start of an initrd")
     check_equal(report.line("attempted"), "system", "where the pool was set up")

@@ -70,6 +70,7 @@ void config_check(const Config *c) {
         CHECK(is_one_of(" no hmac-sha256 ", c->integrity));
         CHECK(is_one_of(" tmpfs none fail ", c->fallback));
         CHECK(c->device_timeout_sec >= 1 && c->device_timeout_sec <= 3600);
+        CHECK(c->setup_timeout_sec >= 1 && c->setup_timeout_sec <= 3600);
         check_fallback_size(c->fallback_size);
         check_mounts(c);
 }
@@ -88,7 +89,8 @@ static char *to_cmdline(const Config *c) {
                 c->serial, c->nix_store, c->file_system, c->header);
         fprintf(f, " ccvm.integrity=%s ccvm.fallback=%s ccvm.discard=%s ccvm.device_timeout=%" PRIu64,
                 c->integrity, c->fallback, c->discard ? "1" : "0", c->device_timeout_sec);
-        fprintf(f, " ccvm.tmpfs_size=%s \"ccvm.mounts=", c->fallback_size);
+        fprintf(f, " ccvm.setup_timeout=%" PRIu64 " ccvm.tmpfs_size=%s \"ccvm.mounts=", c->setup_timeout_sec,
+                c->fallback_size);
         for (size_t i = 0; i < c->n_mounts; i++) {
                 _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]);
                 CHECK(spec);

@@ -75,6 +75,7 @@ static void check_line(const char *line, bool continued) {
                 "RequiresMountsFor=/",
                 "Options=lowerdir=/",
                 "JobRunningTimeoutSec=",
+                "TimeoutStartSec=",
                 "FailureAction=poweroff-force",
                 "Description=Writable Overlay",
                 "Documentation=man:",

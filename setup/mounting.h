@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Mounting, by libmount: it knows the kernel's interfaces old and new, and its words for why it failed. */
+
+#include <stddef.h>
+
+/* Room for what mount_it() says of a failure. */
+#define MOUNT_MESSAGE_MAX 256
+
+/* Mounts source on the directory target. type: of the file system, or NULL for a bind. options: as of
+ * mount(8), "bind" among them. No helper program is run, and no file of libmount's is written. On failure
+ * message, of MOUNT_MESSAGE_MAX bytes, has one line of why; -EIO, or -ENOMEM. */
+int mount_it(const char *source, const char *target, const char *type, const char *options, char *message);

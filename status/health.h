@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Whether the pool still keeps what is written to it: by what the kernel has counted and noted since the
+ * boot. Nothing is asked of the disk, which may not answer. */
+
+#include "status.h"
+
+typedef enum Health {
+        HEALTH_OK,
+        HEALTH_ERRORS,    /* writes or the file system have failed: what was not fsynced may be lost */
+        HEALTH_READ_ONLY, /* and the file system takes no writes any more */
+        HEALTH_GONE,      /* the disk is not there any more, or the file system has shut itself down */
+        _HEALTH_MAX,
+} Health;
+
+const char *health_to_string(Health h);
+
+/* The health of the pool that s tells of; one in RAM is always well. root goes before all paths; "" is the
+ * system's own. */
+Health health_read(const char *root, const Status *s);
