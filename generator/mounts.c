@@ -120,7 +120,9 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
         return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
 }
 
-/* Upper and work lie on the pool, below the bind of pool/nix: the one thing that can fall back. */
+/* Upper and work lie on the pool, below the bind of pool/nix: the one thing that can fall back. volatile: no
+ * sync, and least of all one of the whole pool when this is unmounted; it needs a work directory that no
+ * overlay had before, which the pool of this boot is. */
 static int write_overlay(const Writer *w) {
         const char *name = writer_in_initrd(w) ? "sysroot-nix-store.mount" : "nix-store.mount";
         const char *s = w->sysroot;
@@ -148,7 +150,7 @@ static int write_overlay(const Writer *w) {
                 "Where=%s/nix/store\n"
                 "Type=overlay\n"
                 "Options=lowerdir=%s/nix/.ro-store,"
-                "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work\n",
+                "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work,volatile\n",
                 s, s, s, s, s, s);
         r = unit_close(f, name);
         return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));

@@ -223,6 +223,17 @@ static int write_check(const Writer *w) {
         return unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
 }
 
+static int print_mount_units(const Config *c, const char *dependency, FILE *f) {
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_free_ char *unit = NULL;
+                int r = unit_name_from_path(c->mounts[i].path, ".mount", &unit);
+                if (r < 0)
+                        return r;
+                fprintf(f, "%s=%s\n", dependency, unit);
+        }
+        return 0;
+}
+
 /* The directories of the pool were made without a label, in the initrd before there was a policy. By
  * restorecon: Debian's policy lets neither a generator write for systemd-tmpfiles, nor systemd-tmpfiles look
  * at what has no label. */
@@ -242,13 +253,7 @@ static int write_relabel(const Writer *w) {
               "ConditionSecurity=selinux\n"
               "Before=local-fs.target systemd-tmpfiles-setup.service\n",
               f);
-        for (size_t i = 0; i < c->n_mounts; i++) {
-                _cleanup_free_ char *unit = NULL;
-                r = unit_name_from_path(c->mounts[i].path, ".mount", &unit);
-                if (r < 0)
-                        break;
-                fprintf(f, "After=%s\n", unit);
-        }
+        r = print_mount_units(c, "After", f);
         fputs("\n"
               "[Service]\n"
               "Type=oneshot\n"
@@ -260,13 +265,36 @@ static int write_relabel(const Writer *w) {
         return r < 0 ? r : unit_enable(w, "..", name, "local-fs.target");
 }
 
+/* What only a disk needs: the look at its health, and its end. */
+static int write_around_disk(const Writer *w) {
+        static const char name[] = "ccvm-scratch-shutdown.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fputs("[Unit]\n", f);
+        r = print_mount_units(c, "Before", f);
+        if (!streq(c->nix_store, "no"))
+                fputs("Before=nix-.rw\\x2dstore.mount\nBefore=nix-store.mount\n", f);
+        if (unit_close(f, name) < 0)
+                return -EIO;
+        if (r >= 0)
+                r = unit_enable(w, UNIT_DIR, "ccvm-scratch-shutdown.service",
+                                c->hotplug ? "ccvm-scratch-luks.service" : "sysinit.target");
+        return r < 0 ? r
+                     : unit_enable(w, UNIT_DIR, "ccvm-scratch-health.timer",
+                                   c->hotplug ? "ccvm-scratch-luks.service" : "timers.target");
+}
+
 int services_write_around_pool(const Writer *w) {
         int r;
 
         r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
         if (r >= 0 && w->config->vm_disk)
-                r = unit_enable(w, UNIT_DIR, "ccvm-scratch-health.timer",
-                                w->config->hotplug ? "ccvm-scratch-luks.service" : "timers.target");
+                r = write_around_disk(w);
         return r >= 0 && !w->config->hotplug && selinux_is_on(w) ? write_relabel(w) : r;
 }
 

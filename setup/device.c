@@ -3,10 +3,13 @@
 #include "device.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <systemd/sd-device.h>
+
+#include "parse.h"
 
 void device_done(Device *d) {
         free(TAKE_PTR(d->node));
@@ -121,6 +124,27 @@ static int check_unused(const char *node, Status *s) {
                 return 0;
         return errno == EBUSY ? status_fail(s, REASON_DEVICE_IN_USE, EBUSY, "'%s' is in use", node)
                               : status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", node);
+}
+
+static void lower_attribute(sd_device *device, const char *name, uint64_t max) {
+        char text[24];
+        const char *value;
+        uint64_t current;
+
+        if (sd_device_get_sysattr_value(device, name, &value) < 0 ||
+            parse_unsigned(value, UINT64_MAX, &current) < 0 || current <= max)
+                return;
+        (void) snprintf(text, sizeof(text), "%" PRIu64, max);
+        (void) sd_device_set_sysattr_value(device, name, text);
+}
+
+void device_limit_queue(const Device *d) {
+        _cleanup_(sd_device_unrefp) sd_device *device = NULL;
+
+        if (sd_device_new_from_devnum(&device, 'b', d->number) < 0)
+                return;
+        lower_attribute(device, "queue/nr_requests", 128);
+        lower_attribute(device, "queue/max_sectors_kb", 256);
 }
 
 int device_find_number(const char *serial, dev_t *ret) {

@@ -19,6 +19,10 @@ typedef struct Device {
  * calls device_done(). */
 int device_find(const char *serial, uint64_t size_min, Status *s, Device *ret);
 
+/* Bounds what the kernel sends to the disk at once, to 128 requests of 256 KiB: what has been sent cannot be
+ * taken back, and wipe and shutdown wait for it. Less stays as it is; errors are of no consequence. */
+void device_limit_queue(const Device *d);
+
 /* Only the number of the one disk with this serial, whatever else it is. -ENODEV, -ENOTUNIQ. */
 int device_find_number(const char *serial, dev_t *ret);
 

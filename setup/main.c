@@ -19,6 +19,8 @@
  *   forget    ccvm-scratch-soft-reboot.service: when all is unmounted for a soft-reboot, which keeps the
  *             kernel and /run. The mapping goes with its key; the next userspace sets up its own pool. What
  *             is still in use, as by an overlay that stays mounted, it gets as it is.
+ *   shutdown  ccvm-scratch-shutdown.service, at every other end, when the services have stopped and all but
+ *             the pool itself is unmounted: what is not written yet never is.
  *
  * It must never read anything from the disk that decides what happens, never write the key anywhere, and
  * never run a second time over a live pool. */
@@ -33,6 +35,7 @@
 #include "device.h"
 #include "log.h"
 #include "luks.h"
+#include "mapping.h"
 #include "mounted.h"
 #include "outcome.h"
 #include "parse.h"
@@ -40,7 +43,7 @@
 #include "wipe.h"
 
 #define MOUNTS_MAX 32
-#define VERBS "encrypt, fallback, directories, check, health, close, forget or wipe"
+#define VERBS "encrypt, fallback, directories, check, health, close, forget, shutdown or wipe"
 
 static const char *arg_serial = "ccvm-scratch";
 static const FileSystem *arg_file_system;
@@ -57,7 +60,7 @@ static void help(void) {
         puts("ccvm-scratch-setup [OPTIONS…] VERB\n\n"
              "Puts up the scratch pool. Started by ccvm-scratch-luks.service and the services\n"
              "beside it, with options from ccvm-scratch-generator.\n\n"
-             "Verbs: encrypt, fallback, directories, check, health, close, forget, wipe\n\n"
+             "Verbs: encrypt, fallback, directories, check, health, close, forget, shutdown, wipe\n\n"
              "  -h --help                 Show this help\n"
              "     --version              Show the version\n"
              "     --mount=PATH:MODE:UID:GID:OPTIONS\n"
@@ -214,8 +217,10 @@ static int set_up(Status *s) {
 
         r = device_find(arg_serial, filesystem_size_min(arg_file_system) + LUKS_OVERHEAD, s, &device);
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
-        if (r >= 0)
+        if (r >= 0) {
+                device_limit_queue(&device);
                 r = luks_open(&device, &arg_luks, s);
+        }
         if (r < 0)
                 return r;
 
@@ -380,6 +385,9 @@ static int keep_pool(void) {
         r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s);
         if (r < 0)
                 log_error("%s", s.detail ?: "Out of memory");
+        /* The mark of an overlay, by which the next one is refused. */
+        else if (rmdir(POOL_DIRECTORY "/nix/work/work/incompat/volatile") < 0 && errno != ENOENT)
+                log_warning_errno(-errno, "Failed to prepare the pool for another overlay");
         return r;
 }
 
@@ -428,6 +436,30 @@ static int verb_wipe(void) {
         return r < 0 ? r : q;
 }
 
+/* The mapping goes when the pool is unmounted, which is next. Where somebody still uses the pool, as an
+ * overlay of /nix/store that stays mounted, it is left to systemd-shutdown(8): programs that are yet to run
+ * may be on it. */
+static int verb_shutdown(void) {
+        _cleanup_(status_done) Status s = {};
+        int r;
+
+        r = outcome_read(&s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        if (s.state != STATE_ENCRYPTED)
+                return 0;
+        r = mounted_in_use(&s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to look for users of '%s'", POOL_DIRECTORY);
+        if (r > 0) {
+                log_info("The scratch pool is still in use, and what is not on the disk yet is written.");
+                return 0;
+        }
+        pool_abandon();
+        r = mapping_remove(LUKS_MAPPING);
+        return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
+}
+
 static int verb_health(void) {
         _cleanup_(status_done) Status s = {};
         int r;
@@ -454,6 +486,7 @@ int main(int argc, char *argv[]) {
                 { "close", verb_close },
                 { "forget", verb_forget },
                 { "wipe", verb_wipe },
+                { "shutdown", verb_shutdown },
                 { "health", verb_health },
         };
         int r;

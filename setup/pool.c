@@ -2,6 +2,8 @@
 
 #include "pool.h"
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
@@ -134,6 +136,16 @@ int pool_bind(const DirSpec *d) {
         if (r < 0)
                 log_error("Failed to mount the pool on '%s': %s", d->path, message);
         return r;
+}
+
+/* One number for all file systems that have it; newer headers call it FS_IOC_SHUTDOWN. */
+#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+#define SHUTDOWN_NO_LOG_FLUSH 2U
+
+void pool_abandon(void) {
+        _cleanup_close_ int fd = open(POOL_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        (void) ioctl(fd, IOC_SHUTDOWN, &(uint32_t) { SHUTDOWN_NO_LOG_FLUSH });
 }
 
 void pool_detach(void) {

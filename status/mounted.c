@@ -76,3 +76,49 @@ int mounted_missing(const Status *s, const char ***ret) {
         *ret = missing;
         return k;
 }
+
+/* Whether the options of an overlay name a directory on path, as its upper or as a layer below. */
+static bool options_name(const char *options, const char *path) {
+        static const char sysroot[] = "/sysroot";
+        size_t l = strlen(path), m = strlen(sysroot);
+
+        for (const char *p = options; (p = strstr(p, path)); p += l) {
+                size_t start = p - options;
+                if (start > m && strncmp(p - m, sysroot, m) == 0)
+                        start -= m;
+                if (start > 0 && strchr("=:", options[start - 1]) && strchr("/:,", p[l]))
+                        return true;
+        }
+        return false;
+}
+
+/* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. */
+static bool overlay_names(struct libmnt_fs *fs, char **paths) {
+        const char *options = mnt_fs_get_fs_options(fs);
+
+        if (!options || !mnt_fs_match_fstype(fs, "overlay"))
+                return false;
+        for (char **p = paths; p && *p; p++)
+                if (options_name(options, *p))
+                        return true;
+        return options_name(options, POOL_DIRECTORY);
+}
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
+
+int mounted_in_use(const Status *s) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+        struct libmnt_fs *fs, *pool;
+
+        if (!table || !iter)
+                return -ENOMEM;
+        pool = mnt_table_find_target(table, POOL_DIRECTORY, MNT_ITER_BACKWARD);
+        if (!pool)
+                return -ENOENT;
+        while (mnt_table_next_fs(table, iter, &fs) == 0)
+                if ((fs != pool && mnt_fs_get_devno(fs) == mnt_fs_get_devno(pool)) ||
+                    overlay_names(fs, s->mounts))
+                        return 1;
+        return 0;
+}

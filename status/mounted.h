@@ -18,3 +18,7 @@ int mounted_on(const char *path, dev_t pool);
 /* Those of s->mounts that are not on the pool, all if there is none: a NULL-terminated array of pointers
  * into s, which the caller frees. The count of them, or -ENOMEM. */
 int mounted_missing(const Status *s, const char ***ret);
+
+/* Whether anything but the pool's own mount still uses it: 1 or 0. By the mount table of this process.
+ * -ENOENT if the pool is not mounted. */
+int mounted_in_use(const Status *s);

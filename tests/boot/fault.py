@@ -164,7 +164,7 @@ class FaultVM(VM):
             self.meanwhile(self)
         except BaseException:
             self.process.kill()
-            self.process.wait()
+            self.wait()  # for what was said until then
             raise
         return self
 

@@ -228,6 +228,37 @@ def stalled_disk():
     check_equal(report.line("waiting"), "1", "processes that wait for the disk still")
 
 
+WIPE_STALLED = r"""
+section stalled; ask 1
+dd if=/dev/urandom of=/scratch/big bs=1M count=16 status=none; sync -f /scratch/big & writer=$!
+until awk '$1 + $2 > 0 {ok = 1} END {exit !ok}' /sys/block/vdb/inflight; do sleep 0.1; done
+began=$(cut -d. -f1 /proc/uptime)
+ccvm-scratch wipe --yes; echo "exit $?"; echo "seconds $(($(cut -d. -f1 /proc/uptime) - began))"
+ccvm-scratch status | sed -n "s/^ *State: /state /p"; dmsetup table | cut -d' ' -f4
+section again; ask 0; wait $writer
+ccvm-scratch wipe --yes; echo "exit $?"; ccvm-scratch status | sed -n "s/^ *State: /state /p"; dmsetup table | cut -d' ' -f4
+"""
+
+
+def wipe_stalled():
+    """The disk takes what is written, and never says that it has: the wipe waits in time, and can be repeated."""
+
+    def stall(vm):
+        vm.throttle("slow")
+        vm.throttle("slow")
+
+    devices = disk(256 * MIB).device()
+    devices[-1] += ",id=slow"
+    report = FaultVM("wipe-stalled", "", devices, WIPE_STALLED, meanwhile=stall).run()
+    stalled = report.lines("stalled")
+    check("Waiting for the disk" in stalled[0], f"the first wipe says: {stalled[0]}")
+    check("try again, or power off" in stalled[1], f"the first wipe says: {stalled[1]}")
+    check_equal(stalled[2], "exit 1", "the first wipe")
+    check(8 <= int(stalled[3].split()[1]) <= 14, f"the first wipe took {stalled[3]}")
+    check_equal(stalled[4:], ["state encrypted", "crypt"], "after the first wipe")
+    check_equal(report.lines("again"), ["exit 0", "state none (degraded: there is no pool)", "error"], "the second wipe")
+
+
 # What the guest still has to do when its disk is broken or gone. Its timer looks at the health once a minute; here more
 # often, and what it has to say it says once.
 ALIVE = r"""

@@ -202,6 +202,7 @@ PACKAGE = [
     "lib/ccvm-scratch", "bin/ccvm-scratch", "lib/systemd/system-generators/ccvm-scratch-generator",
     "lib/systemd/system/ccvm-scratch-check.service", "lib/systemd/system/ccvm-scratch-luks.service",
     "lib/systemd/system/ccvm-scratch-health.service", "lib/systemd/system/ccvm-scratch-health.timer",
+    "lib/systemd/system/ccvm-scratch-shutdown.service",
     "lib/systemd/system/ccvm-scratch-soft-reboot.service",
     "lib/systemd/system/ccvm-scratch-tmpfs.service", "lib/systemd/catalog/ccvm-scratch.catalog",
 ]  # fmt: skip

@@ -257,6 +257,12 @@ class VM:
         """Until the guest has come to that point."""
         check_equal(self.host.read(), expected, "what the guest says")
 
+    def throttle(self, device):
+        """As many bytes a second as the guest asks for can be written to the device from now on; 0: no limit."""
+        limits = dict.fromkeys(("bps", "bps_rd", "iops", "iops_rd", "iops_wr"), 0)
+        self.qmp.execute("block_set_io_throttle", id=f"/machine/peripheral/{device}/virtio-backend", bps_wr=int(self.host.read()), **limits)
+        self.host.write("go")
+
     def wait(self):
         """Until the guest has powered off. Returns its report; the VMM's exit status is in self.status."""
         try:
