@@ -4,14 +4,24 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 static const char *log_name = "ccvm-scratch";
 static bool log_prefixed; /* stderr is the journal: say the priority */
 static int log_kmsg_fd = -EBADF;
 
+/* The variable is inherited by much that writes elsewhere: it names the stream (sd-daemon's rule). */
+static bool is_journal_stream(const char *value) {
+        unsigned long long device, inode;
+        struct stat st;
+
+        return value && sscanf(value, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) >= 0 &&
+               st.st_dev == device && st.st_ino == inode;
+}
+
 void log_setup(const char *name) {
         log_name = name;
-        log_prefixed = getenv("JOURNAL_STREAM") != NULL;
+        log_prefixed = is_journal_stream(getenv("JOURNAL_STREAM"));
 }
 
 void log_to_kmsg(void) {

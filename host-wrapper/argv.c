@@ -12,7 +12,7 @@ void argv_done(Argv *a) {
 }
 
 /* Takes s over in any case, and takes NULL for "out of memory". */
-static int argv_insert_take(Argv *a, size_t at, char *s) {
+static int argv_take(Argv *a, char *s) {
         _cleanup_free_ char *owned = s;
         char **v;
 
@@ -22,21 +22,16 @@ static int argv_insert_take(Argv *a, size_t at, char *s) {
         if (!v)
                 return -ENOMEM;
         a->v = v;
-        memmove(v + at + 1, v + at, (a->n - at) * sizeof(char *));
-        v[at] = TAKE_PTR(owned);
+        v[a->n] = TAKE_PTR(owned);
         v[++a->n] = NULL;
         return 0;
-}
-
-int argv_insert(Argv *a, size_t at, const char *arg) {
-        return argv_insert_take(a, at, strdup(arg));
 }
 
 int argv_extend(Argv *a, char *const *args) {
         int r;
 
         for (; *args; args++) {
-                r = argv_insert(a, a->n, *args);
+                r = argv_take(a, strdup(*args));
                 if (r < 0)
                         return r;
         }
@@ -51,7 +46,7 @@ int argv_addf(Argv *a, const char *format, ...) {
         va_start(ap, format);
         n = vasprintf(&s, format, ap);
         va_end(ap);
-        return argv_insert_take(a, a->n, n < 0 ? NULL : s);
+        return argv_take(a, n < 0 ? NULL : s);
 }
 
 int argv_add_many(Argv *a, ...) {
@@ -61,12 +56,7 @@ int argv_add_many(Argv *a, ...) {
 
         va_start(ap, a);
         while (r >= 0 && (arg = va_arg(ap, const char *)))
-                r = argv_insert(a, a->n, arg);
+                r = argv_take(a, strdup(arg));
         va_end(ap);
         return r;
-}
-
-void argv_replace(Argv *a, size_t index, char *s) {
-        free(a->v[index]);
-        a->v[index] = s;
 }

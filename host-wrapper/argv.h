@@ -22,9 +22,3 @@ int argv_addf(Argv *a, const char *format, ...) _printf_(2, 3);
 /* Appends copies of the arguments up to NULL. 0 or -ENOMEM. */
 int argv_add_many(Argv *a, ...) _sentinel_;
 #define argv_add(a, ...) argv_add_many(a, __VA_ARGS__, NULL)
-
-/* Inserts a copy of arg before index at (at most a->n). 0 or -ENOMEM. */
-int argv_insert(Argv *a, size_t at, const char *arg);
-
-/* Puts s, which the vector then owns, in the place of the argument at index. */
-void argv_replace(Argv *a, size_t index, char *s);

@@ -57,12 +57,19 @@ static bool device_is_ram(const char *name) {
         return false;
 }
 
+/* What is wrong with this process says nothing of the world. */
+static bool is_own_trouble(int r) {
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
 /* Follows a file whose path somebody else wrote down: it may be gone, or be that of another mount namespace.
  */
 static int classify_path(const BackingWorld *world, const char *path, unsigned depth, Backing *b) {
         int id;
 
         id = path[0] == '/' ? world->path_to_mount(world, path) : -ENOENT;
+        if (is_own_trouble(id))
+                return id;
         if (id < 0) {
                 chain_add(b, "'%s', which is not visible here", path);
                 return finish(b, BACKING_UNKNOWN);
@@ -91,7 +98,7 @@ static int classify_device_file(const BackingWorld *world, int dir_fd, const cha
         int r;
 
         r = file_read_at(dir_fd, path, &text);
-        if (r == -ENOMEM)
+        if (is_own_trouble(r))
                 return r;
         if (r < 0 || sscanf(text, "%u:%u", &major, &minor) != 2) {
                 chain_add(b, "a device that sysfs does not name");
@@ -131,11 +138,20 @@ static int classify_slaves(const BackingWorld *world, int dir_fd, unsigned depth
         return any;
 }
 
-/* The device mapper's UUID of a mapping starts with the name of what made it, for cryptsetup in capitals. */
+/* The device mapper's UUID of a mapping starts with the name of what made it, for cryptsetup in capitals.
+ * Two of its kinds only check. */
 static bool device_is_encrypted(int dir_fd) {
         _cleanup_free_ char *uuid = NULL;
 
-        return file_read_at(dir_fd, "dm/uuid", &uuid) >= 0 && startswith(uuid, "CRYPT-");
+        return file_read_at(dir_fd, "dm/uuid", &uuid) >= 0 && startswith(uuid, "CRYPT-") &&
+               !startswith(uuid, "CRYPT-INTEGRITY") && !startswith(uuid, "CRYPT-VERITY");
+}
+
+/* zram that writes what it has no use for back to a disk. */
+static bool device_writes_back(int dir_fd) {
+        _cleanup_free_ char *disk = NULL;
+
+        return file_read_at(dir_fd, "backing_dev", &disk) >= 0 && !streq(disk, "none");
 }
 
 static int classify_device(const BackingWorld *world, unsigned major, unsigned minor, unsigned depth,
@@ -147,6 +163,8 @@ static int classify_device(const BackingWorld *world, unsigned major, unsigned m
 
         (void) snprintf(number, sizeof(number), "%u:%u", major, minor);
         dir_fd = openat(world->sysfs_fd, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir_fd < 0 && is_own_trouble(-errno))
+                return -errno;
         if (depth > DEPTH_MAX || dir_fd < 0 || file_read_at(dir_fd, "uevent", &uevent) < 0 ||
             file_get_variable(uevent, "DEVNAME", &name) < 0) {
                 chain_add(b, "device %s, of which sysfs knows nothing", number);
@@ -154,6 +172,7 @@ static int classify_device(const BackingWorld *world, unsigned major, unsigned m
         }
 
         chain_add(b, "%s", name);
+        b->written_back = b->written_back || device_writes_back(dir_fd);
         if (device_is_ram(name))
                 return finish(b, BACKING_RAM);
         b->encrypted = b->encrypted || device_is_encrypted(dir_fd);
@@ -199,7 +218,9 @@ static int classify_overlay(const BackingWorld *world, const Mount *m, unsigned 
         }
         if (world->path_to_mount(world, upper) == -ENOENT)
                 remove_backslashes(upper);
-        return classify_path(world, upper, depth, b);
+        r = classify_path(world, upper, depth, b);
+        b->hidden = r >= 0 && b->kind == BACKING_UNKNOWN;
+        return r;
 }
 
 static int classify_mount(const BackingWorld *world, int mount_id, unsigned depth, Backing *b) {
@@ -285,10 +306,17 @@ int backing_host_open(BackingHost *ret) {
                 .world.path_to_device = real_path_to_device,
         };
 
-        if (file_read_at(AT_FDCWD, "/proc/self/mountinfo", &h.mountinfo) == -ENOMEM)
-                return -ENOMEM;
+        int r = file_read_at(AT_FDCWD, "/proc/self/mountinfo", &h.mountinfo);
+
+        if (is_own_trouble(r))
+                return r;
         h.world.mountinfo = h.mountinfo ?: "";
         h.world.sysfs_fd = open("/sys/dev/block", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (h.world.sysfs_fd < 0 && is_own_trouble(-errno)) {
+                r = -errno;
+                backing_host_done(&h);
+                return r;
+        }
         *ret = h;
         return 0;
 }

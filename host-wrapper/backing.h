@@ -18,8 +18,10 @@ typedef enum BackingKind {
 
 typedef struct Backing {
         BackingKind kind;
-        bool encrypted;  /* dm-crypt is in between, on the way to every member */
-        char chain[256]; /* for people, from the top down: "overlay over tmpfs", "ext4 on loop0 over tmpfs"
+        bool hidden;       /* an overlay whose upper cannot be followed: only a file on it can be asked */
+        bool written_back; /* RAM that is written to a disk in part: zram with a backing device */
+        bool encrypted;    /* dm-crypt is in between, on the way to every member */
+        char chain[256];   /* for people, from the top down: "overlay over tmpfs", "ext4 on loop0 over tmpfs"
                           */
 } Backing;
 
@@ -35,8 +37,8 @@ typedef struct BackingWorld {
         int (*path_to_device)(const char *path, unsigned *ret_major, unsigned *ret_minor);
 } BackingWorld;
 
-/* Classify a mount by its ID, and a block device by its number. 0 or -ENOMEM; what is wrong with the world
- * makes ret BACKING_UNKNOWN. */
+/* Classify a mount by its ID, and a block device by its number. 0, or -ENOMEM, -EMFILE or -ENFILE: what is
+ * wrong with the world makes ret BACKING_UNKNOWN instead. */
 int backing_classify_mount(const BackingWorld *world, int mount_id, Backing *ret);
 int backing_classify_device(const BackingWorld *world, unsigned major, unsigned minor, Backing *ret);
 

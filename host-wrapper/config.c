@@ -4,15 +4,15 @@
 
 #include <getopt.h>
 #include <limits.h>
+#include <sys/utsname.h>
 
-#include "cloud-hypervisor.h"
 #include "log.h"
 #include "parse.h"
-#include "qemu.h"
 
 void config_done(Config *c) {
         free(c->scratch_dir);
         c->scratch_dir = NULL;
+        qemu_command_done(&c->qemu);
 }
 
 static int print_help(void) {
@@ -24,13 +24,14 @@ static int print_help(void) {
              "  --scratch-dir=DIR    Where the image lives, on a disk ($CCVM_SCRATCH_DIR;\n"
              "                       default $XDG_CACHE_HOME/ccvm or ~/.cache/ccvm)\n"
              "  --keep-image=FILE    Give the image a name and keep it\n"
-             "  --vmm=KIND           qemu, cloud-hypervisor (default: by the command's name)\n"
+             "  --vmm=KIND           qemu, cloud-hypervisor, crosvm, firecracker (default:\n"
+             "                       by the command)\n"
              "  --marker=HOW         Tell the guest by auto, append, credential, none\n"
              "  --seed=DIR           Write the marker file DIR/vm-disk, and only that\n"
              "  --lock-memory        Keep guest RAM out of the swap ($CCVM_MLOCK=1)\n"
              "  --status-file=FILE   Write the guest's status there, when it comes\n"
-             "  --require-encrypted  Kill the VM unless the guest says \"encrypted\"\n"
-             "  --report-timeout=SEC   within so many seconds (default 300)\n"
+             "  --require-encrypted  End the VM unless the guest says \"encrypted\"\n"
+             "  --report-timeout=SEC   within so many seconds of a boot (default 300)\n"
              "  --dry-run            Print the final command and create nothing\n"
              "  --print-args         Print only the arguments to add, for an image that the\n"
              "  --image-fd=N           caller has open as descriptor N\n"
@@ -38,7 +39,7 @@ static int print_help(void) {
              "  --version            Show the version\n"
              "\n"
              "$CCVM_SCRATCH_ALLOW_TMPFS=1 allows a scratch directory in RAM.\n"
-             "Exit status: the VMM's; 2 usage error, 1 refused or failed before the start.");
+             "Exit status: the VMM's; 3 not encrypted; before the start 2 usage, 1 refused.");
         return 0;
 }
 
@@ -84,7 +85,8 @@ static int parse_vmm(const char *s, VmmKind *ret) {
         VmmKind kind = vmm_kind_from_string(s);
 
         if (kind < 0) {
-                log_error("--vmm='%s' is unknown; accepted are qemu, cloud-hypervisor", s);
+                log_error("--vmm='%s' is unknown; accepted are qemu, cloud-hypervisor, crosvm, firecracker",
+                          s);
                 return -EINVAL;
         }
         *ret = kind;
@@ -288,32 +290,38 @@ static int check_options(const Config *c) {
 }
 
 static int check_qemu(const Config *c) {
-        QemuCommand command;
-
-        qemu_scan(c->command, &command);
-        if (c->marker == VMM_MARKER_APPEND && !command.append && !command.kernel)
+        if (c->marker == VMM_MARKER_APPEND && !c->qemu.append && !c->qemu.kernel && !c->print_args)
                 return usage_error(
                         "--marker=append has nothing to extend, since the command has neither -append "
                         "nor -kernel; use --marker=credential");
-        if (c->require_encrypted && command.daemon)
+        if (c->require_encrypted && c->qemu.daemon)
                 return usage_error(
                         "--require-encrypted could not end a VM that leaves its process; drop -daemonize");
         return 0;
 }
 
-static int check_cloud_hypervisor(const Config *c) {
-        if (c->lock_memory)
+/* What the command is for: a launcher may stand before the VMM, but one of its words has to be the VMM, or
+ * somebody has to vouch for what is started. */
+static int find_vmm(Config *c) {
+        struct utsname host;
+        size_t program = 0;
+        VmmKind found = vmm_find(c->command, &program);
+
+        if (c->vmm < 0)
+                c->vmm = found >= 0 ? found : c->print_args ? VMM_QEMU : _VMM_KIND_INVALID;
+        if (c->vmm < 0)
                 return usage_error(
-                        "Cloud Hypervisor cannot lock guest RAM; drop --lock-memory, and encrypt the swap");
-        if (c->require_encrypted || c->status_file)
+                        "No word of the command is a VMM's program, such as qemu-system-x86_64; give "
+                        "--vmm=qemu if the command hands all arguments behind its own to QEMU");
+        if (c->vmm != VMM_QEMU && !c->print_args)
                 return usage_error(
-                        "Cloud Hypervisor has no port for the guest's report; drop --require-encrypted and "
-                        "--status-file, or use QEMU");
-        if (c->marker == VMM_MARKER_APPEND && !cloud_hypervisor_has_cmdline(c->command))
-                return usage_error(
-                        "--marker=append has nothing to extend, since the command has no --cmdline; use "
-                        "--marker=credential");
-        return 0;
+                        "Only QEMU's command can be extended; for other VMMs --print-args says what "
+                        "to add");
+        if (c->vmm != VMM_QEMU)
+                return 0;
+        if (uname(&host) < 0 || qemu_scan(c->command + program, host.machine, &c->qemu) < 0)
+                return log_oom();
+        return check_qemu(c);
 }
 
 /* What depends on other options and on the command. Nothing of it matters if there is no disk. */
@@ -323,9 +331,7 @@ static int finish(Config *c) {
         r = check_options(c);
         if (r < 0 || c->disk_size == 0)
                 return r;
-        if (c->vmm < 0)
-                c->vmm = vmm_kind_of_program(c->command[0] ?: "");
-        r = c->vmm == VMM_QEMU ? check_qemu(c) : check_cloud_hypervisor(c);
+        r = find_vmm(c);
         if (r < 0 || c->scratch_dir || c->keep_image || c->print_args)
                 return r;
         return set_default_scratch_dir(c);
@@ -355,5 +361,6 @@ int config_parse(int argc, char **argv, Config *ret) {
                 return r;
         *ret = c;
         c.scratch_dir = NULL;
+        c.qemu.append = NULL;
         return 1;
 }

@@ -6,15 +6,15 @@
 
 #include <stdint.h>
 
-#include "vmm.h"
+#include "qemu.h"
 
 /* What the guest refuses (device-too-small), in bytes. */
 #define CONFIG_DISK_SIZE_MIN (UINT64_C(32) * 1024 * 1024)
 
-/* How long the guest has to say that its disk is encrypted, in seconds. */
+/* How long the guest has for the report of a boot, in seconds. */
 #define CONFIG_REPORT_TIMEOUT_SEC 300U
 
-/* Strings are borrowed from argv and the environment, except scratch_dir, which is owned. */
+/* Strings are borrowed from argv and the environment, except scratch_dir and qemu, which are owned. */
 typedef struct Config {
         uint64_t disk_size; /* bytes; 0: no disk */
         char *scratch_dir;
@@ -32,6 +32,7 @@ typedef struct Config {
         bool print_args;
         int image_fd;         /* of the caller's image, for print_args; negative: none */
         char *const *command; /* NULL-terminated; empty only with print_args */
+        QemuCommand qemu;     /* what it says to QEMU */
 } Config;
 
 void config_done(Config *c);

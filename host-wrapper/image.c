@@ -3,9 +3,12 @@
 #include "image.h"
 
 #include <fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -24,7 +27,8 @@ static int make_directories(const char *path) {
                 slash = strchr(slash + 1, '/');
                 if (slash)
                         *slash = '\0';
-                if (mkdir(p, 0700) < 0 && errno != EEXIST)
+                /* The umask may leave not even the owner anything. */
+                if (mkdir(p, 0700) >= 0 ? chmod(p, 0700) < 0 : errno != EEXIST)
                         return -errno;
                 if (!slash)
                         break;
@@ -85,6 +89,8 @@ int image_check_backing(int dir_fd, const char *path, bool allow_ram) {
                           path, b.chain);
                 return -EROFS;
         }
+        if (b.kind == BACKING_UNKNOWN && b.hidden)
+                return !allow_ram;
         if (b.kind == BACKING_UNKNOWN)
                 log_warning("Cannot tell whether '%s' is in RAM (%s); taking it for a disk", path, b.chain);
         return 0;
@@ -160,8 +166,47 @@ static void set_nocow(int fd) {
         (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
 }
 
+/* An overlay hides what its upper is on, and answers for it here: a file in RAM has no extents (FIEMAP). */
+static int probe_backing(int fd, const char *path) {
+        struct {
+                struct fiemap map;
+                struct fiemap_extent extent;
+        } f = { .map = { .fm_length = 4096, .fm_flags = FIEMAP_FLAG_SYNC, .fm_extent_count = 1 } };
+        static const char block[4096] = { 1 };
+        int r;
+
+        if (pwrite(fd, block, sizeof(block), 0) != sizeof(block))
+                return log_error_errno(errno, "Cannot write to the image in '%s'", path);
+        r = ioctl(fd, FS_IOC_FIEMAP, &f.map) < 0 || f.map.fm_mapped_extents == 0 ? -EROFS : 0;
+        if (ftruncate(fd, 0) < 0)
+                return log_error_errno(errno, "Cannot empty the image in '%s'", path);
+        if (r < 0)
+                log_error("'%s' is an overlay that keeps its files in RAM, where no image may be; choose a "
+                          "directory on a disk (--scratch-dir=DIR), or set CCVM_SCRATCH_ALLOW_TMPFS=1",
+                          path);
+        return r;
+}
+
+static int check_file_limit(uint64_t size) {
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= size)
+                return 0;
+        log_error("RLIMIT_FSIZE allows files of %llu MiB, and the image has %llu MiB; raise it (ulimit -f, "
+                  "LimitFSIZE=), or give a smaller --vm-disk-size",
+                  (unsigned long long) (limit.rlim_cur / MIB), (unsigned long long) (size / MIB));
+        return -EFBIG;
+}
+
 /* The umask may have taken more from the mode than is good for a VMM that opens /proc/self/fd/N. */
-static int set_size(int fd, const char *path, uint64_t size) {
+static int set_size(int fd, const char *path, uint64_t size, bool probe) {
+        int r;
+
+        r = check_file_limit(size);
+        if (r >= 0 && probe)
+                r = probe_backing(fd, path);
+        if (r < 0)
+                return r;
         if (fchmod(fd, 0600) < 0)
                 return log_error_errno(errno, "Cannot set the mode of the image in '%s'", path);
         if (ftruncate(fd, (off_t) size) < 0)
@@ -172,7 +217,7 @@ static int set_size(int fd, const char *path, uint64_t size) {
         return 0;
 }
 
-int image_create(int dir_fd, const char *path, uint64_t size) {
+int image_create(int dir_fd, const char *path, uint64_t size, bool probe) {
         _cleanup_close_ int fd = create_nameless(dir_fd);
         int r;
 
@@ -182,15 +227,23 @@ int image_create(int dir_fd, const char *path, uint64_t size) {
                                        "with --scratch-dir=DIR",
                                        path);
         set_nocow(fd);
-        r = set_size(fd, path, size);
+        r = set_size(fd, path, size, probe);
         if (r < 0)
                 return r;
         return TAKE_FD(fd);
 }
 
+/* The lock is the open file's, and so the VMM's, too. */
+static int lock(int fd, const char *path) {
+        if (flock(fd, LOCK_EX | LOCK_NB) >= 0)
+                return 0;
+        return log_error_errno(errno, "Another VM has the image '%s'; give --keep-image another name", path);
+}
+
 static int open_existing(const char *path, uint64_t size) {
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
+        int r;
 
         fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
@@ -202,10 +255,13 @@ static int open_existing(const char *path, uint64_t size) {
                           path, (unsigned long long) (size / MIB));
                 return -EEXIST;
         }
-        return TAKE_FD(fd);
+        r = lock(fd, path);
+        if (r >= 0 && fchmod(fd, 0600) < 0)
+                r = log_error_errno(errno, "Cannot set the mode of the image '%s'", path);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
-int image_create_named(const char *path, uint64_t size) {
+int image_create_named(const char *path, uint64_t size, bool probe) {
         _cleanup_close_ int fd = -EBADF;
         int r;
 
@@ -216,7 +272,9 @@ int image_create_named(const char *path, uint64_t size) {
                 return log_error_errno(errno, "Cannot create the image '%s'; give --keep-image another name",
                                        path);
         set_nocow(fd);
-        r = set_size(fd, path, size);
+        r = lock(fd, path);
+        if (r >= 0)
+                r = set_size(fd, path, size, probe);
         if (r < 0) {
                 (void) unlink(path);
                 return r;
@@ -238,14 +296,15 @@ int image_check_fd(int fd, uint64_t size) {
                 log_error("--image-fd=%i is not a regular file that is open for reading and writing", fd);
                 return -EBADFD;
         }
-        if (st.st_size != 0 && (uint64_t) st.st_size != size) {
+        /* As this program has left it, all of it a hole, it is as good as empty. */
+        if (st.st_size != 0 && ((uint64_t) st.st_size != size || st.st_blocks != 0)) {
                 log_error("--image-fd=%i is a file with other content; give it an empty one", fd);
                 return -EEXIST;
         }
         return 0;
 }
 
-int image_adopt(int fd, uint64_t size) {
+int image_adopt(int fd, uint64_t size, bool probe) {
         set_nocow(fd);
-        return set_size(fd, "--image-fd", size);
+        return set_size(fd, "--image-fd", size, probe);
 }

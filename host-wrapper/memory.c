@@ -12,6 +12,7 @@
 #include "parse.h"
 
 #define QEMU_DEFAULT_RAM (128 * MIB)
+#define QEMU_OWN_MEMORY (256 * MIB) /* program, stacks, video RAM, queues: all of it is locked */
 
 /* Both survive execve(2), which PR_SET_DUMPABLE does not. RLIMIT_CORE keeps the kernel from writing a file,
  * but not from piping the dump to a handler (core(5)); the filter empties what would go down that pipe. */
@@ -29,13 +30,24 @@ void memory_forbid_core_dumps(void) {
                                          "get the VMM's memory");
 }
 
+/* The table has the host's names, which a container may not have in its /dev; sysfs has them. */
+static int swap_number(const char *path, unsigned *ret_major, unsigned *ret_minor) {
+        _cleanup_free_ char *file = NULL, *text = NULL;
+        const char *name = startswith(path, "/dev/");
+
+        if (!name || strchr(name, '/') || asprintf(&file, "/sys/class/block/%s/dev", name) < 0 ||
+            file_read_at(AT_FDCWD, file, &text) < 0)
+                return -ENOENT;
+        return sscanf(text, "%u:%u", ret_major, ret_minor) == 2 ? 0 : -ENOENT;
+}
+
 /* A device or a file: what cannot be looked through is not taken for safe. */
 static int swap_is_safe(const char *path, const BackingWorld *world) {
         Backing b = { .kind = BACKING_UNKNOWN };
         unsigned major, minor;
         int r;
 
-        if (world->path_to_device(path, &major, &minor) >= 0)
+        if (world->path_to_device(path, &major, &minor) >= 0 || swap_number(path, &major, &minor) >= 0)
                 r = backing_classify_device(world, major, minor, &b);
         else {
                 r = world->path_to_mount(world, path);
@@ -44,7 +56,7 @@ static int swap_is_safe(const char *path, const BackingWorld *world) {
         }
         if (r == -ENOMEM)
                 return r;
-        return b.kind == BACKING_RAM || b.encrypted;
+        return (b.kind == BACKING_RAM && !b.written_back) || b.encrypted;
 }
 
 int memory_find_clear_swap(const char *swaps, const BackingWorld *world, char **ret) {
@@ -112,27 +124,31 @@ int memory_parse_size(const char *s, uint64_t *ret) {
         return 0;
 }
 
-/* CAP_IPC_LOCK lifts the limit. libcap for one bit would be a library more to load. */
+/* CAP_IPC_LOCK lifts the limit, but not that of a user namespace, which has another map of users than all of
+ * them. libcap for one bit would be a library more to load. */
 static bool may_lock_all(void) {
+        _cleanup_free_ char *map = NULL;
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
+        if (file_read_at(AT_FDCWD, "/proc/self/uid_map", &map) >= 0 && !strstr(map, "4294967295"))
+                return false;
         return syscall(SYS_capget, &header, data) >= 0 && (data[0].effective & (1U << CAP_IPC_LOCK));
 }
 
 int memory_allow_lock(uint64_t size) {
         struct rlimit limit;
 
-        if (may_lock_all())
-                return 0;
         if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
                 return log_error_errno(errno, "Cannot read RLIMIT_MEMLOCK");
         limit.rlim_cur = limit.rlim_max;
         (void) setrlimit(RLIMIT_MEMLOCK, &limit);
-        if (limit.rlim_max == RLIM_INFINITY || limit.rlim_max > size)
+        size += QEMU_OWN_MEMORY;
+        if (may_lock_all() || limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= size)
                 return 0;
-        log_error("--lock-memory needs a RLIMIT_MEMLOCK above the guest's RAM of %llu MiB, not %llu KiB; "
-                  "raise it (LimitMEMLOCK= of the unit, or limits.conf(5))",
-                  (unsigned long long) (size / MIB), (unsigned long long) (limit.rlim_max / KIB));
+        log_error(
+                "--lock-memory needs a RLIMIT_MEMLOCK of %llu MiB, the guest's RAM and QEMU's own, not %llu "
+                "KiB; raise it (LimitMEMLOCK= of the unit, or limits.conf(5))",
+                (unsigned long long) (size / MIB), (unsigned long long) (limit.rlim_max / KIB));
         return -EPERM;
 }

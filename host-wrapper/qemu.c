@@ -16,80 +16,116 @@ static const char *option_name(const char *arg) {
         return startswith(name, "-") ?: name;
 }
 
-/* The type that a -machine value names ("microvm,acpi=off", "type=q35"), as a length in *ret, or NULL if it
- * only sets properties ("accel=kvm"). */
-static const char *machine_type(const char *value, size_t *ret) {
-        const char *type = startswith(value, "type=") ?: value;
-        size_t n = strcspn(type, ",");
-
-        if (type == value && memchr(type, '=', n))
-                return NULL;
-        *ret = n;
-        return type;
-}
-
-static void scan_machine(const char *value, QemuCommand *c) {
-        size_t n;
-        const char *type = machine_type(value, &n);
-
-        if (type)
-                c->microvm = n == strlen("microvm") && startswith(type, "microvm");
-}
-
 static bool ends_with(const char *s, const char *suffix) {
         size_t n = strlen(s), k = strlen(suffix);
 
         return n >= k && streq(s + n - k, suffix);
 }
 
-static bool has_architecture(const char *program, const char *const *names, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (strstr(program, names[i]))
-                        return true;
-        return false;
+void qemu_command_done(QemuCommand *c) {
+        free(c->append);
+        c->append = NULL;
 }
 
-/* Reads what the program's name says; any word of the command may be it, behind sudo or taskset. */
-static void scan_program(const char *arg, QemuCommand *c) {
-        static const char *const foreign[] = {
-                "-aarch64", "-arm", "-riscv", "-loongarch", "-ppc", "-s390x",
+static int set_append(QemuCommand *c, const char *value, size_t n) {
+        char *copy = strndup(value, n);
+
+        if (!copy)
+                return -ENOMEM;
+        free(c->append);
+        c->append = copy;
+        return 0;
+}
+
+/* One "KEY=VALUE" of -machine, or its first word, the type. A value in which a comma is doubled is given up:
+ * the marker then goes by -append alone. */
+static int scan_machine_word(const char *word, size_t n, bool first, QemuCommand *c) {
+        const char *type = startswith(word, "type=") ?: first && !memchr(word, '=', n) ? word : NULL;
+        const char *append = startswith(word, "append=");
+
+        if (type)
+                c->microvm = word + n - type == strlen("microvm") && startswith(type, "microvm");
+        if (startswith(word, "kernel="))
+                c->kernel = true;
+        return append ? set_append(c, append, word + n - append) : 0;
+}
+
+static int scan_machine(const char *value, QemuCommand *c) {
+        int r = 0;
+
+        for (const char *p = value; r >= 0; p++) {
+                size_t n = strcspn(p, ",");
+                r = scan_machine_word(p, n, p == value, c);
+                p += n;
+                if (!*p)
+                        break;
+        }
+        return r;
+}
+
+/* What the program's name says, or if that is silent the host. */
+static QemuFirmware firmware_of(const char *program, const char *machine) {
+        const char *architecture = strstr(program, "qemu-system-");
+
+        architecture = architecture ? architecture + strlen("qemu-system-") : machine;
+        if (startswith(architecture, "x86_64") || ends_with(architecture, "86"))
+                return QEMU_SMBIOS;
+        return startswith(architecture, "aarch64") || startswith(architecture, "arm") ? QEMU_FW_CFG
+                                                                                      : QEMU_NEITHER;
+}
+
+static bool is_placed_disk(const char *device) {
+        return strstr(device, "virtio-blk") && (strstr(device, "bus=") || strstr(device, "addr="));
+}
+
+static int scan_option(const char *name, const char *value, QemuCommand *c) {
+        if (streq(name, "append"))
+                return set_append(c, value, strlen(value));
+        if (streq(name, "machine") || streq(name, "M"))
+                return scan_machine(value, c);
+        if (streq(name, "kernel"))
+                c->kernel = true;
+        else if (streq(name, "m"))
+                c->memory = value;
+        else if (streq(name, "device") && is_placed_disk(value))
+                c->placed = true;
+        return 0;
+}
+
+int qemu_scan(char *const *command, const char *machine, QemuCommand *ret) {
+        _cleanup_(qemu_command_done) QemuCommand c = {
+                .firmware = firmware_of(command[0] ?: "", machine),
+                .microvm = command[0] && ends_with(command[0], "-microvm"),
         };
-        const char *slash = strrchr(arg, '/'),
-                   *program = startswith(slash ? slash + 1 : arg, "qemu-system-");
-
-        if (!program)
-                return;
-        program--; /* keep the dash before the architecture */
-        if (ends_with(program, "-microvm"))
-                c->microvm = true;
-        if (has_architecture(program, foreign, ELEMENTSOF(foreign)))
-                c->x86 = false;
-}
-
-void qemu_scan(char *const *command, QemuCommand *ret) {
-        QemuCommand c = { .x86 = true };
+        int r;
 
         for (size_t i = 0; command[i]; i++) {
                 const char *name = option_name(command[i]);
 
-                if (!name) {
-                        scan_program(command[i], &c);
+                if (!name)
                         continue;
-                }
                 if (streq(name, "daemonize"))
                         c.daemon = true;
-                if (!command[i + 1])
-                        break;
-                if (streq(name, "append"))
-                        c.append = ++i;
-                else if (streq(name, "kernel"))
-                        c.kernel = ++i;
-                else if (streq(name, "m"))
-                        c.memory = command[++i];
-                else if (streq(name, "machine") || streq(name, "M"))
-                        scan_machine(command[++i], &c);
+                r = command[i + 1] ? scan_option(name, command[i + 1], &c) : 0;
+                if (r < 0)
+                        return r;
         }
+        if (c.microvm)
+                c.firmware = c.firmware == QEMU_SMBIOS ? QEMU_FW_CFG : c.firmware;
         *ret = c;
+        c.append = NULL;
+        return 0;
+}
+
+const char *qemu_warning(const QemuCommand *c, VmmMarker marker) {
+        if (c->placed && c->append && strstr(c->append, "root=/dev/vd"))
+                return "A virtio disk of the command has a place of its own (bus=, addr=), and the kernel "
+                       "may number the disks otherwise: name the root by LABEL=, UUID= or "
+                       "/dev/disk/by-id";
+        if (marker == VMM_MARKER_AUTO && !c->append && c->firmware == QEMU_NEITHER)
+                return "Nothing tells the guest that it has a disk, since this machine has neither SMBIOS "
+                       "nor fw_cfg and the command no -append: give the guest " VMM_CMDLINE_OPTION;
+        return NULL;
 }
 
 /* Flushes are ignored: nothing has to survive. A full host disk is an I/O error in the guest, since QEMU's
@@ -155,37 +191,61 @@ static int attach_report_port(Argv *command, const QemuCommand *c, int fd) {
         return r;
 }
 
-static int append_marker(Argv *command, const QemuCommand *c) {
+/* A monitor for the end of the VM; the guest's devices are as without. */
+static int attach_monitor(Argv *command, int fd) {
+        int r = argv_add(command, "-chardev");
+
+        if (r >= 0)
+                r = argv_addf(command, "socket,id=" QEMU_NODE "-monitor,fd=%i", fd);
+        return r < 0 ? r : argv_add(command, "-mon", "chardev=" QEMU_NODE "-monitor,mode=control");
+}
+
+/* The last -append wins, and this one has the text of the user's. */
+static int append_marker(Argv *command, const QemuCommand *c, bool fail) {
         _cleanup_free_ char *cmdline = NULL;
         int r;
 
         if (!c->append && !c->kernel)
                 return -EINVAL;
-        r = vmm_extend_cmdline(c->append ? command->v[c->append] : NULL, &cmdline);
-        if (r < 0)
-                return r;
-        if (!c->append)
-                return argv_add(command, "-append", cmdline);
-        argv_replace(command, c->append, TAKE_PTR(cmdline));
-        return 0;
+        r = vmm_extend_cmdline(
+                c->append, fail ? VMM_CMDLINE_OPTION " ccvm.fallback=fail" : VMM_CMDLINE_OPTION, &cmdline);
+        return r < 0 ? r : argv_add(command, "-append", cmdline);
 }
 
 /* By SMBIOS where the guest is sure to get its tables: systemd reads them with a module that the kernel
- * loads at that moment. fw_cfg is everywhere, but its driver is often not in an initrd. */
-static int attach_credential(Argv *command, const QemuCommand *c) {
-        if (c->x86 && !c->microvm)
-                return argv_add(command, "-smbios",
-                                "type=11,value=io.systemd.credential:" VMM_CREDENTIAL_NAME "=1");
-        return argv_add(command, "-fw_cfg",
-                        "name=opt/io.systemd.credentials/" VMM_CREDENTIAL_NAME ",string=1");
+ * loads at that moment. fw_cfg's driver is often not in an initrd. "Fallback=fail" goes as the text of a
+ * config file, which is of two lines and so in base64. */
+static int attach_credential(Argv *command, const QemuCommand *c, bool fail) {
+        int r;
+
+        if (c->firmware == QEMU_FW_CFG) {
+                r = argv_add(command, "-fw_cfg", "name=opt/io.systemd.credentials/ccvm.vm-disk,string=1");
+                if (r >= 0 && fail)
+                        r = argv_add(command, "-fw_cfg",
+                                     "name=opt/io.systemd.credentials/ccvm.conf,"
+                                     "string=[Scratch]\nFallback=fail\n");
+                return r;
+        }
+        r = argv_add(command, "-smbios", "type=11,value=" VMM_CREDENTIAL);
+        if (r >= 0 && fail)
+                r = argv_add(command, "-smbios",
+                             "type=11,value=io.systemd.credential.binary:ccvm.conf="
+                             "W1NjcmF0Y2hdCkZhbGxiYWNrPWZhaWwK");
+        return r;
 }
 
-static int attach_marker(Argv *command, const QemuCommand *c, VmmMarker marker) {
-        if (marker == VMM_MARKER_NONE)
-                return 0;
-        if (marker == VMM_MARKER_APPEND || (marker == VMM_MARKER_AUTO && c->append))
-                return append_marker(command, c);
-        return attach_credential(command, c);
+/* Both where both can be had: a kernel in a signed image takes no command line, a confidential guest no
+ * credential. */
+static int attach_marker(Argv *command, const QemuCommand *c, const VmmRequest *request) {
+        bool automatic = request->marker == VMM_MARKER_AUTO, fail = request->require_encrypted;
+        int r = 0;
+
+        if (request->marker == VMM_MARKER_APPEND || (automatic && c->append))
+                r = append_marker(command, c, fail);
+        if (r >= 0 &&
+            (request->marker == VMM_MARKER_CREDENTIAL || (automatic && c->firmware != QEMU_NEITHER)))
+                r = attach_credential(command, c, fail && !(automatic && c->append));
+        return r;
 }
 
 int qemu_attach(Argv *command, const QemuCommand *c, const VmmRequest *request) {
@@ -193,9 +253,11 @@ int qemu_attach(Argv *command, const QemuCommand *c, const VmmRequest *request) 
 
         r = attach_disk(command, c, request);
         if (r >= 0)
-                r = attach_marker(command, c, request->marker);
+                r = attach_marker(command, c, request);
         if (r >= 0 && request->report_fd >= 0)
                 r = attach_report_port(command, c, request->report_fd);
+        if (r >= 0 && request->monitor_fd >= 0)
+                r = attach_monitor(command, request->monitor_fd);
         /* Guest RAM has the volume key in it: no core dump takes it to the host's disk. */
         if (r >= 0)
                 r = argv_add(command, "-machine", "dump-guest-core=off");

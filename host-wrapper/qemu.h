@@ -3,25 +3,38 @@
 
 /* QEMU's command line (7.2 to 10): what of the user's matters here, and what is added at its end.
  *
- * Added behind the user's own, so that the user's devices keep their slots and names. Only QEMU's own
- * merging is relied on: several -machine options are one dictionary, and the last of a key wins. */
+ * Added behind the user's own, so that devices without an explicit address keep their slots and names. Only
+ * QEMU's own merging is relied on: several -machine options are one dictionary, of which -append is a key,
+ * and the last of a key wins. */
 
 #include "vmm.h"
 
+typedef enum QemuFirmware {
+        QEMU_SMBIOS, /* x86, where SMBIOS needs no UEFI */
+        QEMU_FW_CFG, /* microvm, and Arm */
+        QEMU_NEITHER,
+} QemuFirmware;
+
 typedef struct QemuCommand {
-        size_t append;      /* index of the value of the last -append; 0: none */
-        bool kernel;        /* -kernel: -append is allowed */
-        bool microvm;       /* no PCI, virtio-mmio, no SMBIOS */
-        bool x86;           /* SMBIOS needs no UEFI there */
-        bool daemon;        /* -daemonize: what stays is another process than what was started */
+        char *append; /* the kernel command line that is in force, owned; NULL: none */
+        bool kernel;  /* -kernel: -append is allowed */
+        bool microvm; /* no PCI, virtio-mmio, no SMBIOS */
+        bool daemon;  /* -daemonize: what stays is another process than what was started */
+        bool placed;  /* a virtio disk has an address or a bus of its own */
+        QemuFirmware firmware;
         const char *memory; /* the value of the last -m, borrowed; NULL: none */
 } QemuCommand;
 
-/* Looks through a command (with the program's name first, or a launcher's before it). */
-void qemu_scan(char *const *command, QemuCommand *ret);
+void qemu_command_done(QemuCommand *c);
 
-/* Extends args by the disk, its marker and what else was asked for. scanned is what the user's command is;
- * with VMM_MARKER_AUTO and VMM_MARKER_APPEND args have to be that command, since a value in it may be
- * replaced. 0; -ENOMEM; -EINVAL: the marker is to be appended, and the command has neither -append nor
- * -kernel. */
+/* Looks through a command from its program on. machine: the host's, by uname(2), for a program whose name
+ * says none. 0 or -ENOMEM. */
+int qemu_scan(char *const *command, const char *machine, QemuCommand *ret);
+
+/* Extends args by the disk, its marker and what else was asked for. 0; -ENOMEM; -EINVAL: the marker is to be
+ * appended, and the command has neither -append nor -kernel. */
 int qemu_attach(Argv *args, const QemuCommand *scanned, const VmmRequest *request);
+
+/* What the command does that may not be meant, or NULL: the guest cannot be told of its disk, or may number
+ * the disks otherwise than the command has them. */
+const char *qemu_warning(const QemuCommand *c, VmmMarker marker);

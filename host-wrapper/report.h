@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The guest's report: one line, the text of its status.json. It comes out of a VM that may be hostile, so
- * nothing of it is believed but two words out of fixed lists, and nothing is shown but those.
- *
- * Why not sd-json: the host's floor is systemd 252, which has none, and a reader that only has to say yes or
- * no is small. Pure functions of the text. */
+/* The guest's report: one line, "STATE" or "STATE REASON", at each boot, soft-reboot and wipe. It comes out
+ * of a VM that may be hostile, so nothing of it is believed, shown or written but two words out of fixed
+ * lists. Pure functions of the text. */
+
+#include <time.h>
 
 #include "macro.h"
 
-/* Longest line, in bytes without its newline. The guest's is about 600. */
-#define REPORT_LINE_MAX 4096U
+/* Longest line, in bytes without its newline. */
+#define REPORT_LINE_MAX 64U
 
 typedef enum ReportState {
         REPORT_ENCRYPTED,
@@ -24,11 +24,13 @@ typedef struct Report {
         const char *reason; /* one of the guest's documented reasons, static; NULL: none */
 } Report;
 
-/* Reads a line of length bytes. 0; -EBADMSG if it is not exactly one JSON object (RFC 8259) in valid UTF-8,
- * without control characters and not nested too deep, with a known "state" and a known or null "reason";
- * -E2BIG. */
+/* Reads a line of length bytes. 0, or -EBADMSG if it is anything but known words with one blank between. */
 int report_parse(const char *line, size_t length, Report *ret);
 
 /* What to tell people, without a newline: "guest fell back to RAM: device-timeout". NULL if all is well. ret
  * is for the caller to free. 0 or -ENOMEM. */
 int report_describe(const Report *report, char **ret);
+
+/* The status file's text: one line of JSON. boots: how many boots of this VM have reported. ret is for the
+ * caller to free. 0 or -ENOMEM. */
+int report_format(const Report *report, unsigned boots, time_t when, char **ret);

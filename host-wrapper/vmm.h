@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the VMM is asked for, whatever its syntax. Assembly is a pure function of the user's command and
- * this. */
+/* What a VMM is asked for, whatever its syntax. QEMU's command is extended (qemu.h); for the others the
+ * arguments are printed only, for whoever writes their command line. */
 
 #include "argv.h"
 
@@ -14,38 +14,48 @@
 
 /* What tells the guest that there is a disk. */
 #define VMM_CMDLINE_OPTION "ccvm.vm_disk=1"
-#define VMM_CREDENTIAL_NAME "ccvm.vm-disk"
+#define VMM_CREDENTIAL "io.systemd.credential:ccvm.vm-disk=1"
 
 typedef enum VmmMarker {
-        VMM_MARKER_AUTO, /* the kernel command line, if the command has one that can be extended; else: */
+        VMM_MARKER_AUTO, /* both of the next two, as far as the command allows */
         VMM_MARKER_APPEND,
         VMM_MARKER_CREDENTIAL,
         VMM_MARKER_NONE,
+        _VMM_MARKER_MAX,
         _VMM_MARKER_INVALID = -EINVAL,
 } VmmMarker;
 
 typedef enum VmmKind {
         VMM_QEMU,
         VMM_CLOUD_HYPERVISOR,
+        VMM_CROSVM,
+        VMM_FIRECRACKER,
+        _VMM_KIND_MAX,
         _VMM_KIND_INVALID = -EINVAL,
 } VmmKind;
 
 typedef struct VmmRequest {
-        int image_fd;  /* as the VMM inherits it */
-        int report_fd; /* likewise, the stream socket for the guest's report; negative: no port for it */
+        int image_fd;   /* as the VMM inherits it */
+        int report_fd;  /* likewise, a stream socket for the guest's report; negative: no port for it */
+        int monitor_fd; /* likewise, one for a QMP monitor; negative: none */
         VmmMarker marker;
         bool lock_memory;
+        bool require_encrypted; /* the guest, too, is told to power off instead of falling back */
 } VmmRequest;
 
-/* "qemu", "cloud-hypervisor", or _VMM_KIND_INVALID. */
+/* From the names in small letters, or _VMM_…_INVALID. */
 VmmKind vmm_kind_from_string(const char *s);
-
-/* What the command's first word looks like; QEMU if it looks like nothing. */
-VmmKind vmm_kind_of_program(const char *program);
-
-/* AUTO, APPEND, CREDENTIAL, NONE from their names in small letters, or _VMM_MARKER_INVALID. */
 VmmMarker vmm_marker_from_string(const char *s);
 
-/* Extends a kernel command line (NULL: none yet) by the marker: before a "--", which ends the kernel's part,
- * and not a second time. ret is for the caller to free. 0 or -ENOMEM. */
-int vmm_extend_cmdline(const char *cmdline, char **ret);
+/* The first word of the command that is a VMM's program, whatever launcher stands before it. Its index is in
+ * *ret_index. _VMM_KIND_INVALID if there is none. */
+VmmKind vmm_find(char *const *command, size_t *ret_index);
+
+/* Extends a kernel command line (NULL: none yet) by words: before a "--", which ends the kernel's part. ret
+ * is for the caller to free. 0 or -ENOMEM. */
+int vmm_extend_cmdline(const char *cmdline, const char *words, char **ret);
+
+/* Adds what a VMM other than QEMU is to be given, an argument, or an object of its API, a line. For the
+ * kernel command line it is words. serial: what Firecracker shows as the disk's, which is made of the image.
+ * 0 or -ENOMEM. */
+int vmm_describe(Argv *args, VmmKind kind, const VmmRequest *request, const char *serial);

@@ -2,281 +2,232 @@
 
 #include "watch.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "log.h"
-#include "report.h"
 
-/* What a guest may send before it is no longer listened to, in bytes: a good one sends one line. */
-#define BYTES_MAX (16U * REPORT_LINE_MAX)
+/* What a guest may say in the life of its VM before it is no longer listened to. */
+#define LINES_MAX 10000U
 
-typedef struct Watch {
-        const WatchConfig *config;
-        int socket_fd;     /* the caller's */
-        int pid_fd;        /* the VMM's; only with require_encrypted */
-        int status_dir_fd; /* of status_file; only with it */
-        char line[REPORT_LINE_MAX];
-        size_t used;   /* bytes in line */
-        size_t total;  /* bytes received */
-        bool skipping; /* the rest of a line that is too long */
-        bool complained;
-} Watch;
+static time_t now_sec(void) {
+        struct timespec now;
 
-static void watch_done(Watch *w) {
-        safe_close(w->pid_fd);
-        safe_close(w->status_dir_fd);
+        (void) clock_gettime(CLOCK_BOOTTIME, &now);
+        return now.tv_sec;
 }
 
-/* Both with a copy, since POSIX lets them write into their argument. For the caller to free. */
-static char *directory_name(const char *path) {
-        _cleanup_free_ char *copy = strdup(path);
+/* dirname(3) and basename(3) may write into their argument. */
+static int split_path(const char *path, char **ret_dir, char **ret_name) {
+        _cleanup_free_ char *a = strdup(path), *b = strdup(path);
 
-        return copy ? strdup(dirname(copy)) : NULL;
+        *ret_dir = a ? strdup(dirname(a)) : NULL;
+        *ret_name = b ? strdup(basename(b)) : NULL;
+        return *ret_dir && *ret_name ? 0 : -ENOMEM;
 }
 
-static char *file_name(const char *path) {
-        _cleanup_free_ char *copy = strdup(path);
-
-        return copy ? strdup(basename(copy)) : NULL;
-}
-
-/* A file that is there before the guest has spoken is of another VM: whoever waits for it must not read
- * that. */
-static int open_status_dir(const char *path) {
-        _cleanup_free_ char *dir = directory_name(path);
-        _cleanup_close_ int fd = -EBADF;
+static int open_status_file(Watch *w, const char *path) {
+        _cleanup_free_ char *dir = NULL;
         struct stat st;
 
-        if (!dir)
+        if (split_path(path, &dir, &w->status_name) < 0)
                 return log_oom();
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+        w->status_dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (w->status_dir_fd < 0 || faccessat(w->status_dir_fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
                 return log_error_errno(
                         errno, "Cannot write the status file '%s'; give --status-file another name", path);
         if (lstat(path, &st) < 0)
-                return TAKE_FD(fd);
+                return 0;
         if (!S_ISREG(st.st_mode) || unlink(path) < 0) {
                 log_error("'%s' is in the way of the status file; remove it or give --status-file another "
                           "name",
                           path);
                 return -EEXIST;
         }
-        return TAKE_FD(fd);
+        return 0;
 }
 
-static int write_status_file(const Watch *w, const char *line, size_t length) {
-        _cleanup_free_ char *name = file_name(w->config->status_file);
-        _cleanup_close_ int fd = -EBADF;
-        char temporary[NAME_MAX + 1];
+int watch_open(const WatchConfig *config, int socket_fd, Watch *ret) {
+        *ret = (Watch) { .config = config, .socket_fd = socket_fd, .status_dir_fd = -EBADF };
+        watch_expect(ret);
+        return config->status_file ? open_status_file(ret, config->status_file) : 0;
+}
 
-        if (!name)
+void watch_done(Watch *w) {
+        w->status_dir_fd = safe_close(w->status_dir_fd);
+        free(w->status_name);
+        w->status_name = NULL;
+}
+
+void watch_expect_within(Watch *w, unsigned sec) {
+        w->waiting = true;
+        w->deadline = now_sec() + sec;
+}
+
+void watch_expect(Watch *w) {
+        watch_expect_within(w, w->config->timeout_sec);
+}
+
+int watch_remaining_msec(const Watch *w) {
+        time_t left = w->deadline - now_sec();
+
+        if (!w->waiting)
+                return -1;
+        return left <= 0 ? 0 : left > INT_MAX / 1000 ? INT_MAX : (int) left * 1000;
+}
+
+static void refuse(Watch *w, const char *what) {
+        if (what)
+                log_warning("%s%s", what,
+                            w->config->require_encrypted ? "; ending the VM (--require-encrypted)" : "");
+        w->not_encrypted = true;
+}
+
+void watch_never_heard(Watch *w) {
+        w->waiting = false;
+        refuse(w, "guest has said nothing of its disk");
+}
+
+void watch_expire(Watch *w) {
+        if (watch_remaining_msec(w) == 0)
+                watch_never_heard(w);
+}
+
+/* A name that is left of somebody who was killed is replaced. */
+static int write_status_file(const Watch *w, const Report *report) {
+        _cleanup_free_ char *text = NULL, *temporary = NULL;
+        _cleanup_close_ int fd = -EBADF;
+
+        if (report_format(report, w->boots, time(NULL), &text) < 0 ||
+            asprintf(&temporary, ".%s.%ld", w->status_name, (long) getpid()) < 0)
                 return -ENOMEM;
-        (void) snprintf(temporary, sizeof(temporary), ".ccvm-status.%ld", (long) getpid());
+        (void) unlinkat(w->status_dir_fd, temporary, 0);
         fd = openat(w->status_dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
         if (fd < 0)
                 return -errno;
-        if (write(fd, line, length) == (ssize_t) length && write(fd, "\n", 1) == 1 &&
-            renameat(w->status_dir_fd, temporary, w->status_dir_fd, name) >= 0)
+        if (write(fd, text, strlen(text)) == (ssize_t) strlen(text) &&
+            renameat(w->status_dir_fd, temporary, w->status_dir_fd, w->status_name) >= 0)
                 return 0;
         (void) unlinkat(w->status_dir_fd, temporary, 0);
         return -EIO;
 }
 
-/* SIGKILL: who must not run in the clear is not asked to shut down in its own time, and nothing on a
- * throw-away disk is lost by it. The VMM's exit status says it, too. */
-static void kill_vmm(const Watch *w) {
-        if (pidfd_send_signal(w->pid_fd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
-                (void) log_error_errno(errno, "Cannot end the VM");
-}
-
-static void judge(const Watch *w, const Report *report) {
-        const char *end = w->config->require_encrypted ? "; ending the VM (--require-encrypted)" : "";
+static void handle_report(Watch *w, const Report *report) {
         _cleanup_free_ char *text = NULL;
-
-        if (report->state == REPORT_ENCRYPTED)
-                return;
-        if (report_describe(report, &text) >= 0)
-                log_warning("%s%s", text, end);
-        if (w->config->require_encrypted)
-                kill_vmm(w);
-}
-
-/* Whether the line was the report: then there is nothing more to hear. */
-static bool handle_line(Watch *w) {
-        Report report;
         int r;
 
-        if (w->skipping || report_parse(w->line, w->used, &report) < 0) {
-                if (!w->complained)
-                        log_warning("guest sent something that is no status report; ignoring it");
-                w->complained = true;
-                return false;
-        }
-        if (w->config->status_file) {
-                r = write_status_file(w, w->line, w->used);
-                if (r < 0)
-                        (void) log_warning_errno(r, "Cannot write the status file '%s'",
-                                                 w->config->status_file);
-        }
-        judge(w, &report);
-        return true;
+        w->waiting = false;
+        if (!report->reason || !streq(report->reason, "wiped"))
+                w->boots++;
+        r = w->config->status_file ? write_status_file(w, report) : 0;
+        if (r < 0)
+                (void) log_warning_errno(r, "Cannot write the status file '%s'", w->config->status_file);
+        if (report->state == REPORT_ENCRYPTED)
+                return;
+        (void) report_describe(report, &text);
+        refuse(w, text);
 }
 
-static bool handle_bytes(Watch *w, const char *bytes, size_t n) {
-        for (size_t i = 0; i < n; i++)
+static void handle_line(Watch *w) {
+        Report report;
+
+        if (++w->lines > LINES_MAX) {
+                if (w->lines == LINES_MAX + 1)
+                        refuse(w, "guest sends reports without end; not listening any more");
+                return;
+        }
+        if (!w->skipping && report_parse(w->line, w->used, &report) >= 0) {
+                handle_report(w, &report);
+                return;
+        }
+        if (!w->complained)
+                log_warning("guest sent something that is no report; ignoring it");
+        w->complained = true;
+}
+
+int watch_read(Watch *w) {
+        char bytes[512];
+        ssize_t n = recv(w->socket_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+        for (ssize_t i = 0; i < n; i++)
                 if (bytes[i] == '\n') {
-                        if (handle_line(w))
-                                return true;
+                        handle_line(w);
                         w->used = 0;
                         w->skipping = false;
                 } else if (w->used < sizeof(w->line))
                         w->line[w->used++] = bytes[i];
                 else
                         w->skipping = true;
-        return false;
+        return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* Milliseconds for poll(2) until the time is up. */
-static int remaining_msec(const Watch *w, time_t start) {
-        struct timespec now;
-        time_t left;
+bool watch_has_more(const Watch *w) {
+        char byte;
 
-        if (!w->config->require_encrypted)
-                return -1;
-        (void) clock_gettime(CLOCK_BOOTTIME, &now);
-        left = start + w->config->report_timeout_sec - now.tv_sec;
-        if (left <= 0)
-                return 0;
-        return left > INT_MAX / 1000 ? INT_MAX : (int) left * 1000;
+        return recv(w->socket_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-static void give_up(const Watch *w, const char *why) {
-        if (!w->config->require_encrypted)
-                return;
-        log_warning("guest %s; ending the VM (--require-encrypted)", why);
-        kill_vmm(w);
-}
+/* close_range(2) is not everywhere, and some sandboxes refuse it. */
+static void close_all_but(const int keep[static 2]) {
+        DIR *dir = opendir("/proc/self/fd");
 
-/* Runs until the report has come, the VMM is gone, the time is up, or the guest has talked too much. */
-static void watch_run(Watch *w) {
-        struct pollfd pfd = { .fd = w->socket_fd, .events = POLLIN };
-        struct timespec start;
-        char bytes[512];
-        ssize_t n;
-        int r;
-
-        (void) clock_gettime(CLOCK_BOOTTIME, &start);
-        while (w->total < BYTES_MAX) {
-                r = poll(&pfd, 1, remaining_msec(w, start.tv_sec));
-                if (r == 0 && remaining_msec(w, start.tv_sec) == 0)
-                        return give_up(w, "has not said in time that its disk is encrypted");
-                if (r <= 0)
-                        continue;
-                n = read(w->socket_fd, bytes, sizeof(bytes));
-                if (n <= 0)
-                        return; /* the VMM is gone, and with it everything there was to watch */
-                w->total += n;
-                if (handle_bytes(w, bytes, n))
-                        return;
+        for (struct dirent *e; dir && (e = readdir(dir));) {
+                int fd = atoi(e->d_name);
+                if (fd > STDERR_FILENO && fd != keep[0] && fd != keep[1] && fd != dirfd(dir))
+                        (void) close(fd);
         }
-        give_up(w, "sends no status report but much else");
+        if (dir)
+                (void) closedir(dir);
 }
 
-/* Closes every descriptor above stderr but these three, which may be negative. */
-static void close_all_but(const int keep[static 3]) {
-        unsigned first = STDERR_FILENO + 1;
-
-        for (;;) {
-                unsigned next = UINT_MAX;
-
-                for (size_t i = 0; i < 3; i++)
-                        if (keep[i] >= (int) first && (unsigned) keep[i] < next)
-                                next = (unsigned) keep[i];
-                if (next > first)
-                        (void) close_range(first, next == UINT_MAX ? UINT_MAX : next - 1, 0);
-                if (next == UINT_MAX)
-                        return;
-                first = next + 1;
-        }
-}
-
-/* Lets go of everything that the caller might wait for or be held up by: the image, the caller's pipes, its
- * terminal and its directory. Only stderr stays, for the one line that there may be to say. */
-static void become_watcher(Watch *w) {
+void watch_let_go(const int keep[static 2], bool quiet, const char *name) {
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-        if (null_fd >= 0) {
-                (void) dup2(null_fd, STDIN_FILENO);
-                (void) dup2(null_fd, STDOUT_FILENO);
-        }
-        close_all_but((const int[3]) { w->socket_fd, w->pid_fd, w->status_dir_fd });
+        for (int fd = STDIN_FILENO; null_fd >= 0 && fd <= (quiet ? STDERR_FILENO : STDOUT_FILENO); fd++)
+                (void) dup2(null_fd, fd);
+        close_all_but(keep);
+        (void) setsid();
         (void) signal(SIGPIPE, SIG_IGN);
-        (void) prctl(PR_SET_NAME, "ccvm-watch");
+        (void) prctl(PR_SET_NAME, name);
         (void) !chdir("/");
 }
 
-/* In a child that ends at once, so that the watcher is nobody's to wait for: the VMM knows nothing of it.
- * That child is vfork(2)'s, which has no memory of its own to set up and tear down, a quarter of the time
- * until the VMM starts; so it does what is safe in a signal handler, and nothing else. Descriptors, signals
- * and directory are its own. */
-_Noreturn static void spawn_watcher(Watch *w) {
+/* In a child that ends at once, so that the watcher is nobody's to wait for: the VMM knows nothing of it. */
+_Noreturn static void run_beside(Watch *w) {
+        struct pollfd pfd = { .fd = w->socket_fd, .events = POLLIN };
         pid_t pid;
 
         (void) setsid();
-        become_watcher(w);
-        pid = _Fork();
+        pid = fork();
         if (pid != 0)
                 _exit(pid < 0);
-        watch_run(w);
+        watch_let_go((const int[2]) { w->socket_fd, w->status_dir_fd }, w->config->quiet, "ccvm-watch");
+        do {
+                (void) poll(&pfd, 1, watch_remaining_msec(w));
+                watch_expire(w);
+        } while (watch_read(w) > 0);
         _exit(0);
 }
 
-static int start_child(Watch *w) {
-        int status;
+int watch_beside(Watch *w) {
+        int status = 0;
         pid_t pid;
 
-        pid = vfork();
-        if (pid < 0)
-                return -errno;
+        pid = fork();
         if (pid == 0)
-                spawn_watcher(w);
-        while (waitpid(pid, &status, 0) < 0)
-                if (errno ==
-                    ECHILD) /* the caller ignores SIGCHLD: there is no status, but the child is gone */
-                        return 0;
-                else if (errno != EINTR)
-                        return -errno;
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
-}
-
-int watch_start(const WatchConfig *config, int socket_fd) {
-        _cleanup_(watch_done) Watch w = {
-                .config = config,
-                .socket_fd = socket_fd,
-                .pid_fd = -EBADF,
-                .status_dir_fd = -EBADF,
-        };
-        int r;
-
-        if (config->status_file) {
-                w.status_dir_fd = open_status_dir(config->status_file);
-                if (w.status_dir_fd < 0)
-                        return w.status_dir_fd;
-        }
-        if (config->require_encrypted) {
-                w.pid_fd = pidfd_open(getpid(), 0);
-                if (w.pid_fd < 0)
-                        return log_error_errno(errno, "Cannot watch the VMM for --require-encrypted");
-        }
-        r = start_child(&w);
-        return r < 0 ? log_error_errno(r, "Cannot start the process that hears the guest's report") : 0;
+                run_beside(w);
+        /* ECHILD: the caller ignores SIGCHLD. There is no status then, but the child is gone. */
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return pid < 0 || status != 0
+                       ? log_error_errno(EAGAIN, "Cannot start the process that hears the guest's report")
+                       : 0;
 }

@@ -1,21 +1,60 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The watcher: a small process beside the VMM that hears the guest's report and then ends.
- *
- * Beside, not above: the VMM runs in the wrapper's own place (main.c says why), so the watcher is a
- * grandchild of it, in a session of its own, with nothing open but its end of a socket pair. It ends with
- * the report; or when the VMM's end closes, which it does however the VMM dies. */
+/* What hears the guest's reports, for as long as the VMM lives, and what tells of them: a line on stderr,
+ * the status file. It runs in one of two places: in a small process beside the VMM (watch_beside()), or in
+ * the VMM's parent (supervise.h) where something has to be true when the VMM has ended. */
 
-#include "macro.h"
+#include "report.h"
 
 typedef struct WatchConfig {
-        const char *status_file; /* the report is written there, atomically; NULL: nowhere */
-        bool require_encrypted;  /* kill this process, and what it executes, if the guest says otherwise */
-        unsigned report_timeout_sec; /* with require_encrypted: or says nothing for so long */
+        const char *status_file; /* each report is written there, atomically; NULL: nowhere */
+        bool require_encrypted;  /* another state, or none in time, is the end of the VM */
+        unsigned timeout_sec;    /* of the first report, and of the next one after a reset */
+        bool quiet;              /* nobody reads stderr: the VMM has left its caller (-daemonize) */
 } WatchConfig;
 
-/* Starts the watcher, and removes an old status_file. socket_fd is its end of a stream socket pair, whose
- * other end the VMM gets; the caller's copy stays the caller's. The watcher keeps no other of the caller's
- * descriptors but stderr. Logs what it cannot do. 0 or -errno. */
-int watch_start(const WatchConfig *config, int socket_fd);
+typedef struct Watch {
+        const WatchConfig *config;
+        int socket_fd;     /* borrowed: our end of the stream socket to the guest's port */
+        int status_dir_fd; /* of status_file; only with it */
+        char *status_name; /* its name there */
+        char line[REPORT_LINE_MAX];
+        size_t used;        /* bytes in line */
+        unsigned lines;     /* received, good or bad */
+        unsigned boots;     /* reported */
+        bool skipping;      /* the rest of a line that is too long */
+        bool complained;    /* of nonsense, or of silence */
+        bool waiting;       /* for a report, until: */
+        time_t deadline;    /* seconds of CLOCK_BOOTTIME */
+        bool not_encrypted; /* what require_encrypted is about has come true */
+} Watch;
+
+/* Opens the directory of the status file, and removes an old one: whoever waits for it must not read of
+ * another VM. Logs what it cannot do. 0 or -errno. */
+int watch_open(const WatchConfig *config, int socket_fd, Watch *ret);
+void watch_done(Watch *w);
+
+/* A report is due from now on, within timeout_sec or so many seconds. */
+void watch_expect(Watch *w);
+void watch_expect_within(Watch *w, unsigned sec);
+
+/* The VM has ended, and no report has come. */
+void watch_never_heard(Watch *w);
+
+/* Milliseconds until watch_expire() has something to do, for poll(2); -1: for ever. */
+int watch_remaining_msec(const Watch *w);
+void watch_expire(Watch *w);
+
+/* Reads what is there without waiting for more. 1 if the other end is open, 0 if it is not any more. */
+int watch_read(Watch *w);
+bool watch_has_more(const Watch *w);
+
+/* For a process beside: no session, terminal, directory or descriptor of the caller's but these (negative:
+ * none), and with quiet no stderr. */
+void watch_let_go(const int keep[static 2], bool quiet, const char *name);
+
+/* Starts the process that does all of this beside the VMM: a grandchild in a session of its own, with
+ * nothing open but what it needs. It ends when the VMM's end of the socket closes, however the VMM dies.
+ * Logs what it cannot do. 0 or -errno. */
+int watch_beside(Watch *w);

@@ -67,19 +67,20 @@ static char *make_message(const Status *s) {
 }
 
 int outcome_announce(const Status *s) {
-        _cleanup_free_ char *message = make_message(s), *text = NULL;
+        _cleanup_free_ char *message = make_message(s), *text = NULL, *line = NULL;
         bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE;
+        const char *reason = reason_to_string(s->reason);
         int r;
 
-        if (!message || status_format(s, &text) < 0)
+        if (!message || status_format(s, &text) < 0 ||
+            asprintf(&line, "%s%s%s\n", state_to_string(s->state), reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
         r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", message_ids[s->state], "PRIORITY=%i",
                             degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state_to_string(s->state),
-                            "CCVM_REASON=%s", reason_to_string(s->reason) ?: "", "CCVM_DEVICE=%s",
-                            s->device ?: "", NULL);
+                            "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
         if (r < 0)
                 (void) log_warning_errno(r, "%s The journal does not answer", message);
-        r = host_tell(text);
+        r = host_tell(line);
         if (r < 0)
                 (void) log_warning_errno(r, "Failed to tell the host");
         return write_text(text);

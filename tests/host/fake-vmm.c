@@ -6,11 +6,13 @@
  * KIB" (of this process so far, and so also of what it was before), "arg ARGUMENT", "fd N TARGET SIZE BLOCKS
  * MODE LINKS", "core SOFT HARD", "filter N", "blocked SIGNALS", "ready", "signal N" for the one that comes.
  *
- * $FAKE_VMM_REPORT: a file whose content it sends through the inherited socket, as the guest's report.
+ * $FAKE_VMM_REPORT: a file whose content it sends through the socket that its arguments name, as the guest's
+ * report. $FAKE_VMM_REPORT_AGAIN: another one, after a reset of which its monitor tells.
  *
  * $FAKE_VMM_DO: "exit N", "kill N" (itself), "wait" (for SIGTERM, SIGINT or SIGHUP, after which it exits
- * with 40 plus the number), "fill" (the inherited image, until there is no space; then it exits with the
- * errno). */
+ * with 40 plus the number, or for "quit" on its monitor, after which it exits with 0), "deaf" (the same, and
+ * the monitor says nothing), "close" (the sockets, and then "deaf"), "fill" (the inherited image, until
+ * there is no space; then it exits with the errno). */
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -24,7 +26,7 @@
 #include "macro.h"
 
 static FILE *report;
-static int image_fd = -EBADF, socket_fd = -EBADF;
+static int image_fd = -EBADF, socket_fd = -EBADF, monitor_fd = -EBADF;
 
 static void report_fds(void) {
         _cleanup_close_ int dir_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -41,8 +43,6 @@ static void report_fds(void) {
                         continue;
                 if (fd > STDERR_FILENO && S_ISREG(st.st_mode))
                         image_fd = fd;
-                if (fd > STDERR_FILENO && S_ISSOCK(st.st_mode))
-                        socket_fd = fd;
                 fprintf(report, "fd %i %s %lld %lld %o %lu\n", fd, target, (long long) st.st_size,
                         (long long) st.st_blocks, st.st_mode & 07777, (unsigned long) st.st_nlink);
         }
@@ -80,11 +80,32 @@ static void send_report(const char *path) {
         close(fd);
 }
 
-static int wait_for_signal(const sigset_t *signals) {
+static void find_socket(const char *arg) {
+        const char *value;
+
+        if ((value = startswith(arg, "socket,id=ccvm-scratch-report,fd=")))
+                socket_fd = atoi(value);
+        if ((value = startswith(arg, "socket,id=ccvm-scratch-monitor,fd=")))
+                monitor_fd = atoi(value);
+}
+
+static bool is_told_to_quit(void) {
+        char bytes[1024];
+        ssize_t n = recv(monitor_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+        return n > 0 && memmem(bytes, n, "\"quit\"", strlen("\"quit\""));
+}
+
+static int wait_for_signal(const sigset_t *signals, bool deaf) {
+        static const struct timespec step = { .tv_nsec = 20 * 1000 * 1000 };
         int n;
 
-        if (sigwait(signals, &n) != 0)
-                return 1;
+        while ((n = sigtimedwait(signals, NULL, &step)) < 0)
+                if (!deaf && is_told_to_quit()) {
+                        fprintf(report, "quit 1\n");
+                        fflush(report);
+                        return 0;
+                }
         fprintf(report, "signal %i\n", n);
         fflush(report);
         return 40 + n;
@@ -121,16 +142,29 @@ int main(int argc, char **argv) {
         fprintf(report, "maxrss %ld\n", usage.ru_maxrss);
         for (int i = 0; i < argc; i++)
                 fprintf(report, "arg %s\n", argv[i]);
+        for (int i = 0; i < argc; i++)
+                find_socket(argv[i]);
         report_fds();
         report_limits();
         report_signals(&blocked);
         if ((value = getenv("FAKE_VMM_REPORT")))
                 send_report(value);
+        if ((value = getenv("FAKE_VMM_REPORT_AGAIN"))) {
+                static const char reset[] = "{\"timestamp\": {}, \"event\": \"RESET\", \"data\": {}}\r\n";
+                (void) usleep(200 * 1000); /* as a guest that has been up, and one that boots */
+                (void) send(monitor_fd, reset, strlen(reset), MSG_NOSIGNAL);
+                (void) usleep(200 * 1000);
+                send_report(value);
+        }
         fprintf(report, "ready\n");
         fflush(report);
 
-        if (streq(todo, "wait"))
-                return wait_for_signal(&signals);
+        if (streq(todo, "close")) {
+                close(socket_fd);
+                close(monitor_fd);
+        }
+        if (streq(todo, "wait") || streq(todo, "deaf") || streq(todo, "close"))
+                return wait_for_signal(&signals, !streq(todo, "wait"));
         (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
         if ((value = startswith(todo, "exit ")))
                 return atoi(value);

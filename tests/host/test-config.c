@@ -29,7 +29,7 @@ static int parse(const char *a, const char *b, Config *ret) {
                 argv[n++] = (char *) a;
         if (b)
                 argv[n++] = (char *) b;
-        argv[n++] = (char *) "vmm";
+        argv[n++] = (char *) "qemu-kvm";
         argv[n++] = (char *) "--vm-disk-size=7"; /* the command's, not ours */
         argv[n] = NULL;
         optind = 0; /* glibc: start anew */
@@ -84,7 +84,7 @@ static void test_precedence(void **state) {
         assert_int_equal(parse(NULL, NULL, &a), 1);
         assert_int_equal(a.disk_size, 0);
         assert_false(a.lock_memory);
-        assert_string_equal(a.command[0], "vmm");
+        assert_string_equal(a.command[0], "qemu-kvm");
         assert_string_equal(a.command[1], "--vm-disk-size=7");
 
         setenv("CCVM_VM_DISK_SIZE", "3", 1);

@@ -2,7 +2,6 @@
 
 /* The VMM's arguments: what is read from the user's command, and what is made of it. */
 
-#include "cloud-hypervisor.h"
 #include "qemu.h"
 #include "test.h"
 
@@ -14,11 +13,13 @@ static void test_cmdline(void **state) {
                 { "", "ccvm.vm_disk=1" },
                 { "--", "ccvm.vm_disk=1 --" },
                 { " ", "  ccvm.vm_disk=1" },
-                { "ccvm.vm_disk=1", "ccvm.vm_disk=1" },
-                { "ccvm.vm_disk=10", "ccvm.vm_disk=10 ccvm.vm_disk=1" },
+                /* the last one wins */
                 { "ccvm.vm_disk=0", "ccvm.vm_disk=0 ccvm.vm_disk=1" },
-                { "xccvm.vm_disk=1", "xccvm.vm_disk=1 ccvm.vm_disk=1" },
-                { "quiet ccvm.vm_disk=1 -- single", "quiet ccvm.vm_disk=1 -- single" },
+                { "quiet -- ccvm.vm_disk=1", "quiet ccvm.vm_disk=1 -- ccvm.vm_disk=1" },
+                /* in quotes, and in no word of its own, it is no end */
+                { "dyndbg=\"file a -- b\" x", "dyndbg=\"file a -- b\" x ccvm.vm_disk=1" },
+                { "dyndbg=\"a\" -- b", "dyndbg=\"a\" ccvm.vm_disk=1 -- b" },
+                { "a\t--\tb", "a\tccvm.vm_disk=1 --\tb" },
                 { "root=/dev/vda -- single", "root=/dev/vda ccvm.vm_disk=1 -- single" },
                 { "init=/a--b --c", "init=/a--b --c ccvm.vm_disk=1" },
                 { "dyndbg=\"file a.c +p\" %s", "dyndbg=\"file a.c +p\" %s ccvm.vm_disk=1" },
@@ -27,7 +28,7 @@ static void test_cmdline(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 _cleanup_free_ char *out = NULL;
 
-                assert_int_equal(vmm_extend_cmdline(table[i].in, &out), 0);
+                assert_int_equal(vmm_extend_cmdline(table[i].in, VMM_CMDLINE_OPTION, &out), 0);
                 assert_string_equal(out, table[i].out);
         }
 }
@@ -52,55 +53,98 @@ static void test_marker_names(void **state) {
 static void test_scan(void **state) {
         const struct {
                 char *const *command;
+                const char *machine, *append;
                 QemuCommand expected;
         } table[] = {
                 /* no values, values that look like options, nothing at all */
-                { COMMAND("qemu-system-x86_64", "-append"), { .x86 = true } },
-                { COMMAND("qemu-system-x86_64", "-M"), { .x86 = true } },
-                { COMMAND("-"), { .x86 = true } },
-                { COMMAND("x", "-append", "-M", "microvm"), { .x86 = true, .append = 2 } },
-                /* one dash or two, the last one counts */
-                { COMMAND("x", "--append", "a", "-append", "b"), { .x86 = true, .append = 4 } },
-                { COMMAND("x", "--kernel", "k"), { .x86 = true, .kernel = true } },
+                { COMMAND("qemu-system-x86_64", "-append"), "s390x", NULL, {} },
+                { COMMAND("qemu-system-x86_64", "-M"), "s390x", NULL, {} },
+                { COMMAND(NULL), "x86_64", NULL, {} },
+                /* one dash or two, the last one counts, also as a key of the machine */
+                { COMMAND("q", "--append", "a", "-append", "b"), "x86_64", "b", {} },
+                { COMMAND("q", "-append", "a", "-machine", "append=b c"), "x86_64", "b c", {} },
+                { COMMAND("q", "-M", "q35,append=a,accel=tcg", "-append", "b"), "x86_64", "b", {} },
+                { COMMAND("q", "-M", "q35,append=a,accel=tcg"), "x86_64", "a", {} },
+                { COMMAND("q", "--kernel", "k"), "x86_64", NULL, { .kernel = true } },
+                { COMMAND("q", "-M", "q35,kernel=k"), "x86_64", NULL, { .kernel = true } },
                 /* machines */
-                { COMMAND("x", "-M", "microvm"), { .x86 = true, .microvm = true } },
-                { COMMAND("x", "-machine", "microvm,acpi=off"), { .x86 = true, .microvm = true } },
-                { COMMAND("x", "-machine", "type=microvm"), { .x86 = true, .microvm = true } },
-                { COMMAND("x", "-M", "microvm", "-M", "accel=tcg"), { .x86 = true, .microvm = true } },
-                { COMMAND("x", "-M", "microvm", "-M", "q35,accel=tcg"), { .x86 = true } },
-                { COMMAND("x", "-M", "microvms"), { .x86 = true } },
-                { COMMAND("x", "-M", "q35,memory-backend=microvm"), { .x86 = true } },
-                /* the program's name says the architecture, wherever it stands */
-                { COMMAND("/usr/bin/qemu-system-x86_64-microvm"), { .x86 = true, .microvm = true } },
-                { COMMAND("taskset", "1", "/opt/qemu-system-aarch64", "-M", "virt"), { .x86 = false } },
-                { COMMAND("qemu-kvm", "-drive", "file=qemu-system-aarch64"), { .x86 = true } },
+                { COMMAND("q", "-M", "microvm"),
+                  "x86_64",
+                  NULL,
+                  { .microvm = true, .firmware = QEMU_FW_CFG } },
+                { COMMAND("q", "-machine", "microvm,acpi=off"),
+                  "i686",
+                  NULL,
+                  { .microvm = true, .firmware = QEMU_FW_CFG } },
+                { COMMAND("q", "-machine", "type=microvm"),
+                  "x86_64",
+                  NULL,
+                  { .microvm = true, .firmware = QEMU_FW_CFG } },
+                { COMMAND("q", "-machine", "accel=tcg,type=microvm"),
+                  "x86_64",
+                  NULL,
+                  { .microvm = true, .firmware = QEMU_FW_CFG } },
+                { COMMAND("q", "-M", "microvm", "-M", "accel=tcg"),
+                  "x86_64",
+                  NULL,
+                  { .microvm = true, .firmware = QEMU_FW_CFG } },
+                { COMMAND("q", "-M", "microvm", "-M", "q35,accel=tcg"), "x86_64", NULL, {} },
+                { COMMAND("q", "-M", "microvms"), "x86_64", NULL, {} },
+                { COMMAND("q", "-M", "q35,memory-backend=microvm"), "x86_64", NULL, {} },
+                /* the program's name says the architecture, and else the host does */
+                { COMMAND("/usr/bin/qemu-system-x86_64-microvm"),
+                  "aarch64",
+                  NULL,
+                  { .microvm = true, .firmware = QEMU_FW_CFG } },
+                { COMMAND("qemu-system-i386"), "aarch64", NULL, {} },
+                { COMMAND("qemu-system-aarch64", "-M", "virt"),
+                  "x86_64",
+                  NULL,
+                  { .firmware = QEMU_FW_CFG } },
+                { COMMAND("qemu-system-s390x"), "x86_64", NULL, { .firmware = QEMU_NEITHER } },
+                { COMMAND("qemu-system-ppc64"), "x86_64", NULL, { .firmware = QEMU_NEITHER } },
+                { COMMAND("qemu-system-riscv64"), "x86_64", NULL, { .firmware = QEMU_NEITHER } },
+                { COMMAND("qemu-kvm"), "aarch64", NULL, { .firmware = QEMU_FW_CFG } },
+                { COMMAND("qemu-kvm"), "ppc64le", NULL, { .firmware = QEMU_NEITHER } },
+                { COMMAND("qemu-kvm", "-name", "qemu-system-aarch64"), "x86_64", NULL, {} },
+                { COMMAND("qemu-kvm", "-name", "qemu-system-x86_64-microvm"), "x86_64", NULL, {} },
+                /* a place that somebody has chosen */
+                { COMMAND("q", "-device", "virtio-blk-pci,drive=u,bus=rp0"),
+                  "x86_64",
+                  NULL,
+                  { .placed = true } },
+                { COMMAND("q", "-device", "virtio-blk,drive=u,addr=0x10"),
+                  "x86_64",
+                  NULL,
+                  { .placed = true } },
+                { COMMAND("q", "-device", "virtio-net-pci,bus=rp0"), "x86_64", NULL, {} },
+                { COMMAND("q", "-daemonize"), "x86_64", NULL, { .daemon = true } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                QemuCommand c;
+                _cleanup_(qemu_command_done) QemuCommand c = {};
+                const QemuCommand *e = &table[i].expected;
 
-                qemu_scan(table[i].command, &c);
-                assert_int_equal(c.append, table[i].expected.append);
-                assert_int_equal(c.kernel, table[i].expected.kernel);
-                assert_int_equal(c.microvm, table[i].expected.microvm);
-                assert_int_equal(c.x86, table[i].expected.x86);
+                assert_int_equal(qemu_scan(table[i].command, table[i].machine, &c), 0);
+                if (c.kernel != e->kernel || c.microvm != e->microvm || c.firmware != e->firmware ||
+                    c.placed != e->placed || c.daemon != e->daemon || !c.append != !table[i].append ||
+                    (c.append && !streq(c.append, table[i].append)))
+                        fail_msg("case %zu: append '%s', kernel %i, microvm %i, firmware %i, placed %i", i,
+                                 c.append ?: "", c.kernel, c.microvm, c.firmware, c.placed);
         }
 }
 
 /* Attaches to command and gives the arguments back, one a line, for the caller to free. */
-static char *attach(char *const *command, VmmMarker marker, bool lock_memory) {
-        VmmRequest request = {
-                .image_fd = 9, .report_fd = -1, .marker = marker, .lock_memory = lock_memory
-        };
-        QemuCommand scanned;
+static char *attach(char *const *command, const VmmRequest *request) {
+        _cleanup_(qemu_command_done) QemuCommand scanned = {};
         _cleanup_(argv_done) Argv argv = {};
         char *text = NULL;
         size_t n;
         FILE *f;
 
         assert_int_equal(argv_extend(&argv, command), 0);
-        qemu_scan(argv.v, &scanned);
-        assert_int_equal(qemu_attach(&argv, &scanned, &request), 0);
+        assert_int_equal(qemu_scan(argv.v, "x86_64", &scanned), 0);
+        assert_int_equal(qemu_attach(&argv, &scanned, request), 0);
         assert_null(argv.v[argv.n]);
         f = open_memstream(&text, &n);
         for (size_t i = 0; i < argv.n; i++)
@@ -117,18 +161,27 @@ static void test_attach(void **state) {
                 VmmMarker marker;
                 const char *expected, *unexpected;
         } table[] = {
-                { COMMAND("q", "-append", "a"), VMM_MARKER_AUTO, "q\n-append\na ccvm.vm_disk=1\n",
+                /* both ways, behind the user's own */
+                { COMMAND("q", "-append", "a"), VMM_MARKER_AUTO, "\n-append\na ccvm.vm_disk=1\n", "fw_cfg" },
+                { COMMAND("q", "-append", "a"), VMM_MARKER_AUTO, credential, "fw_cfg" },
+                { COMMAND("q", "-append", "a"), VMM_MARKER_APPEND, "\n-append\na ccvm.vm_disk=1\n",
                   "vm-disk" },
                 { COMMAND("q", "-append", "a"), VMM_MARKER_CREDENTIAL, credential, "vm_disk" },
-                { COMMAND("q", "-append", "a"), VMM_MARKER_NONE, "q\n-append\na\n", "vm_disk" },
+                { COMMAND("q", "-append", "a"), VMM_MARKER_NONE, "q\n-append\na\n-add-fd", "vm_disk" },
                 { COMMAND("q", "-append", "a", "-append", "b"), VMM_MARKER_APPEND,
-                  "\na\n-append\nb ccvm.vm_disk=1\n", "vm-disk" },
+                  "\n-append\nb ccvm.vm_disk=1\n", "vm-disk" },
+                { COMMAND("q", "-append", "a", "-M", "append=b"), VMM_MARKER_APPEND,
+                  "\n-append\nb ccvm.vm_disk=1\n", "vm-disk" },
                 { COMMAND("q", "-kernel", "k"), VMM_MARKER_APPEND, "-append\nccvm.vm_disk=1\n", "vm-disk" },
+                /* a UKI has a command line of its own, which -append would take away */
                 { COMMAND("q", "-kernel", "k"), VMM_MARKER_AUTO, credential, "-append" },
                 { COMMAND("q"), VMM_MARKER_AUTO, credential, "vm_disk" },
                 { COMMAND("q"), VMM_MARKER_NONE, "dump-guest-core=off", "vm-disk" },
                 { COMMAND("q", "-M", "microvm"), VMM_MARKER_AUTO, fw_cfg, "-smbios" },
                 { COMMAND("qemu-system-aarch64", "-M", "virt"), VMM_MARKER_AUTO, fw_cfg, "-smbios" },
+                { COMMAND("qemu-system-s390x", "-append", "a"), VMM_MARKER_AUTO, "a ccvm.vm_disk=1",
+                  "vm-disk" },
+                { COMMAND("qemu-system-s390x"), VMM_MARKER_AUTO, "virtio-blk", "vm-disk" },
                 { COMMAND("q", "-M", "microvm"), VMM_MARKER_NONE, "\"driver\":\"virtio-blk-device\"",
                   "vm-disk" },
                 { COMMAND("q", "-M", "q35"), VMM_MARKER_NONE, "\"driver\":\"virtio-blk\"", "mem-lock" },
@@ -140,12 +193,13 @@ static void test_attach(void **state) {
                 { COMMAND("q"), VMM_MARKER_NONE, "-add-fd\nfd=9,set=", "mem-lock" },
                 { COMMAND("q"), VMM_MARKER_NONE, "\"serial\":\"ccvm-scratch\"", "mem-lock" },
                 { COMMAND("q"), VMM_MARKER_NONE, "\"discard\":\"unmap\"", "mem-lock" },
-                { COMMAND("q"), VMM_MARKER_NONE, "\"no-flush\":true", "mem-lock" },
-                { COMMAND("q", "-M", "pc"), VMM_MARKER_NONE, "q\n-M\npc\n-add-fd\n", "mem-lock" },
+                { COMMAND("q"), VMM_MARKER_NONE, "\"no-flush\":true", "fallback" },
+                { COMMAND("q", "-M", "pc"), VMM_MARKER_NONE, "q\n-M\npc\n-add-fd\n", "monitor" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                _cleanup_free_ char *text = attach(table[i].command, table[i].marker, false);
+                const VmmRequest request = { 9, -1, -1, .marker = table[i].marker };
+                _cleanup_free_ char *text = attach(table[i].command, &request);
 
                 if (!strstr(text, table[i].expected) || strstr(text, table[i].unexpected))
                         fail_msg("case %zu:\n%s", i, text);
@@ -153,20 +207,74 @@ static void test_attach(void **state) {
         }
 }
 
+/* The guest is told once: by the command line if there is one. */
+static void test_require_encrypted(void **state) {
+        static const char monitor[] = "-chardev\nsocket,id=ccvm-scratch-monitor,fd=11\n-mon\n"
+                                      "chardev=ccvm-scratch-monitor,mode=control\n";
+        const VmmRequest request = { 9, 10, 11, .require_encrypted = true };
+        const struct {
+                char *const *command;
+                const char *expected, *unexpected;
+        } table[] = {
+                { COMMAND("q", "-append", "a"), "\na ccvm.vm_disk=1 ccvm.fallback=fail\n", "ccvm.conf" },
+                { COMMAND("q"),
+                  "-smbios\ntype=11,value=io.systemd.credential.binary:ccvm.conf="
+                  "W1NjcmF0Y2hdCkZhbGxiYWNrPWZhaWwK\n",
+                  "ccvm.fallback" },
+                { COMMAND("q", "-M", "microvm"),
+                  "name=opt/io.systemd.credentials/ccvm.conf,string=[Scratch]\nFallback=fail\n", "smbios" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_free_ char *text = attach(table[i].command, &request);
+
+                if (!strstr(text, table[i].expected) || strstr(text, table[i].unexpected) ||
+                    !strstr(text, monitor))
+                        fail_msg("case %zu:\n%s", i, text);
+        }
+}
+
+static void test_warning(void **state) {
+        const struct {
+                const char *append;
+                bool placed;
+                QemuFirmware firmware;
+                VmmMarker marker;
+                const char *word;
+        } table[] = {
+                { "root=/dev/vda", true, QEMU_SMBIOS, VMM_MARKER_AUTO, "LABEL=" },
+                { "root=/dev/vda", false, QEMU_SMBIOS, VMM_MARKER_AUTO, NULL },
+                { "root=LABEL=a", true, QEMU_SMBIOS, VMM_MARKER_AUTO, NULL },
+                { NULL, true, QEMU_SMBIOS, VMM_MARKER_AUTO, NULL },
+                { NULL, false, QEMU_NEITHER, VMM_MARKER_AUTO, "ccvm.vm_disk=1" },
+                { NULL, false, QEMU_NEITHER, VMM_MARKER_NONE, NULL },
+                { "a", false, QEMU_NEITHER, VMM_MARKER_AUTO, NULL },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                const QemuCommand c = { .append = (char *) table[i].append,
+                                        .placed = table[i].placed,
+                                        .firmware = table[i].firmware };
+                const char *text = qemu_warning(&c, table[i].marker);
+
+                assert_int_equal(!text, !table[i].word);
+                if (text)
+                        assert_non_null(strstr(text, table[i].word));
+        }
+}
+
 static void test_attach_lock_memory(void **state) {
-        _cleanup_free_ char *text = attach(COMMAND("q", "-overcommit", "cpu-pm=on"), VMM_MARKER_NONE, true);
+        const VmmRequest request = { 9, -1, -1, .marker = VMM_MARKER_NONE, .lock_memory = true };
+        _cleanup_free_ char *text = attach(COMMAND("q", "-overcommit", "cpu-pm=on"), &request);
 
         assert_non_null(strstr(text, "-overcommit\nmem-lock=on\n"));
 }
 
 static void test_attach_nothing_to_append(void **state) {
-        VmmRequest request = { .image_fd = 9, .report_fd = -1, .marker = VMM_MARKER_APPEND };
-        QemuCommand scanned;
+        const VmmRequest request = { 9, -1, -1, .marker = VMM_MARKER_APPEND };
         _cleanup_(argv_done) Argv argv = {};
 
-        assert_int_equal(argv_add(&argv, "q", "-hda", "x"), 0);
-        qemu_scan(argv.v, &scanned);
-        assert_int_equal(qemu_attach(&argv, &scanned, &request), -EINVAL);
+        assert_int_equal(qemu_attach(&argv, &(QemuCommand) {}, &request), -EINVAL);
 }
 
 static void test_report_port(void **state) {
@@ -179,7 +287,7 @@ static void test_report_port(void **state) {
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                const VmmRequest request = { .image_fd = 9, .report_fd = 10, .marker = VMM_MARKER_NONE };
+                const VmmRequest request = { 9, 10, -1, .marker = VMM_MARKER_NONE };
                 const QemuCommand scanned = { .microvm = table[i].microvm };
                 _cleanup_(argv_done) Argv argv = {};
                 bool socket = false, bus = false, port = false;
@@ -194,70 +302,71 @@ static void test_report_port(void **state) {
         }
 }
 
-static void test_cloud_hypervisor(void **state) {
-#define DISK "path=/proc/self/fd/9,image_type=raw,serial=ccvm-scratch"
-#define CREDENTIAL "io.systemd.credential:ccvm.vm-disk=1"
+/* Golden, from the documentation of each. */
+static void test_describe(void **state) {
+        static const char disk[] = "path=/proc/self/fd/9,image_type=raw,serial=ccvm-scratch";
+        static const char drive[] =
+                "{\"drive_id\":\"ccvm-scratch\",\"path_on_host\":\"/proc/self/fd/9\","
+                "\"is_root_device\":false,\"is_read_only\":false,\"cache_type\":\"Unsafe\"}";
         const struct {
+                VmmKind kind;
                 VmmMarker marker;
-                char *const *in, *const *out;
+                char *const *expected;
         } table[] = {
-                { VMM_MARKER_NONE, COMMAND("c"), COMMAND("c", "--disk", DISK) },
-                { VMM_MARKER_AUTO, COMMAND("c"),
-                  COMMAND("c", "--disk", DISK, "--platform", "oem_strings=[" CREDENTIAL "]") },
-                /* an option without a value is Cloud Hypervisor's to complain about */
-                { VMM_MARKER_NONE, COMMAND("c", "--disk"), COMMAND("c", "--disk", "--disk", DISK) },
-                { VMM_MARKER_NONE, COMMAND("c", "--diskx", "a"),
-                  COMMAND("c", "--diskx", "a", "--disk", DISK) },
-                /* several disks after one --disk */
-                { VMM_MARKER_NONE, COMMAND("c", "--disk", "path=a", "path=b", "--cpus", "boot=1"),
-                  COMMAND("c", "--disk", "path=a", "path=b", DISK, "--cpus", "boot=1") },
-                { VMM_MARKER_NONE, COMMAND("c", "--disk=path=a"), COMMAND("c", "--disk=path=a", DISK) },
-                /* the kernel command line, in both spellings */
-                { VMM_MARKER_AUTO, COMMAND("c", "--cmdline", "quiet"),
-                  COMMAND("c", "--cmdline", "quiet ccvm.vm_disk=1", "--disk", DISK) },
-                { VMM_MARKER_APPEND, COMMAND("c", "--cmdline=a=b -- c"),
-                  COMMAND("c", "--cmdline=a=b ccvm.vm_disk=1 -- c", "--disk", DISK) },
-                /* the platform, with and without other strings */
-                { VMM_MARKER_CREDENTIAL, COMMAND("c", "--platform", "num_pci_segments=2"),
-                  COMMAND("c", "--platform", "num_pci_segments=2,oem_strings=[" CREDENTIAL "]", "--disk",
-                          DISK) },
-                { VMM_MARKER_CREDENTIAL, COMMAND("c", "--platform", "oem_strings=[a,b],iommu=on"),
-                  COMMAND("c", "--platform", "oem_strings=[" CREDENTIAL ",a,b],iommu=on", "--disk", DISK) },
-                { VMM_MARKER_CREDENTIAL, COMMAND("c", "--platform=oem_strings=a,iommu=on"),
-                  COMMAND("c", "--platform=oem_strings=[" CREDENTIAL ",a],iommu=on", "--disk", DISK) },
+                { VMM_CLOUD_HYPERVISOR, VMM_MARKER_CREDENTIAL,
+                  COMMAND("--disk", (char *) disk, "--platform",
+                          "oem_strings=[io.systemd.credential:ccvm.vm-disk=1]") },
+                { VMM_CLOUD_HYPERVISOR, VMM_MARKER_NONE, COMMAND("--disk", (char *) disk) },
+                { VMM_CROSVM, VMM_MARKER_CREDENTIAL,
+                  COMMAND("--block", "path=/proc/self/fd/9,id=ccvm-scratch", "-p", "ccvm.vm_disk=1") },
+                { VMM_CROSVM, VMM_MARKER_NONE, COMMAND("--block", "path=/proc/self/fd/9,id=ccvm-scratch") },
+                { VMM_FIRECRACKER, VMM_MARKER_CREDENTIAL,
+                  COMMAND((char *) drive, "ccvm.vm_disk=1 ccvm.serial=65025012") },
+                { VMM_FIRECRACKER, VMM_MARKER_NONE, COMMAND((char *) drive) },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
-                const VmmRequest request = { .image_fd = 9, .report_fd = -1, .marker = table[i].marker };
-                _cleanup_(argv_done) Argv argv = {};
-                size_t j;
+                const VmmRequest request = { 9, -1, -1, .marker = table[i].marker };
+                _cleanup_(argv_done) Argv args = {};
+                size_t n = 0;
 
-                assert_int_equal(argv_extend(&argv, table[i].in), 0);
-                assert_int_equal(cloud_hypervisor_attach(&argv, &request), 0);
-                /* where the options stand does not matter, which ones do */
-                for (j = 0; table[i].out[j]; j++)
-                        ;
-                assert_int_equal(argv.n, j);
-                for (j = 0; j < argv.n; j++)
-                        if (!streq(argv.v[j], table[i].out[j]))
-                                fail_msg("case %zu: '%s', expected '%s'", i, argv.v[j], table[i].out[j]);
+                assert_int_equal(vmm_describe(&args, table[i].kind, &request, "65025012"), 0);
+                for (; table[i].expected[n]; n++)
+                        assert_string_equal(args.v[n], table[i].expected[n]);
+                assert_int_equal(args.n, n);
         }
 }
 
-static void test_kind_of_program(void **state) {
-        static const struct {
-                const char *program;
-                VmmKind kind;
+static void test_find(void **state) {
+        const struct {
+                char *const *command;
+                int kind;
+                size_t index;
         } table[] = {
-                { "", VMM_QEMU },
-                { "/", VMM_QEMU },
-                { "/opt/cloud-hypervisor/qemu", VMM_QEMU },
-                { "cloud-hypervisor", VMM_CLOUD_HYPERVISOR },
-                { "/usr/bin/cloud-hypervisor-static", VMM_CLOUD_HYPERVISOR },
+                { COMMAND(NULL), _VMM_KIND_INVALID, 0 },
+                { COMMAND(""), _VMM_KIND_INVALID, 0 },
+                { COMMAND("/"), _VMM_KIND_INVALID, 0 },
+                { COMMAND("sh", "-c", "exec qemu-system-x86_64"), _VMM_KIND_INVALID, 0 },
+                { COMMAND("./start-vm"), _VMM_KIND_INVALID, 0 },
+                { COMMAND("qemu-system-"), _VMM_KIND_INVALID, 0 },
+                { COMMAND("qemu-img"), _VMM_KIND_INVALID, 0 },
+                { COMMAND("/usr/bin/qemu-system-x86_64"), VMM_QEMU, 0 },
+                { COMMAND("/usr/libexec/qemu-kvm"), VMM_QEMU, 0 },
+                { COMMAND("timeout", "60", "qemu-system-aarch64", "-name", "crosvm"), VMM_QEMU, 2 },
+                { COMMAND("flock", "/run/qemu-system-x86_64.lock", "qemu-system-arm"), VMM_QEMU, 2 },
+                { COMMAND("qemu-system-x86_64-microvm"), VMM_QEMU, 0 },
+                { COMMAND("taskset", "1", "/opt/cloud-hypervisor-static"), VMM_CLOUD_HYPERVISOR, 2 },
+                { COMMAND("crosvm", "run"), VMM_CROSVM, 0 },
+                { COMMAND("firecracker"), VMM_FIRECRACKER, 0 },
         };
 
-        for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                assert_int_equal(vmm_kind_of_program(table[i].program), table[i].kind);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                size_t index = 0;
+                int kind = vmm_find(table[i].command, &index);
+
+                if (kind != table[i].kind || index != table[i].index)
+                        fail_msg("case %zu: kind %i at %zu", i, kind, index);
+        }
 }
 
 int main(void) {
@@ -266,11 +375,13 @@ int main(void) {
                 cmocka_unit_test(test_marker_names),
                 cmocka_unit_test(test_scan),
                 cmocka_unit_test(test_attach),
+                cmocka_unit_test(test_require_encrypted),
+                cmocka_unit_test(test_warning),
                 cmocka_unit_test(test_attach_lock_memory),
                 cmocka_unit_test(test_attach_nothing_to_append),
                 cmocka_unit_test(test_report_port),
-                cmocka_unit_test(test_cloud_hypervisor),
-                cmocka_unit_test(test_kind_of_program),
+                cmocka_unit_test(test_describe),
+                cmocka_unit_test(test_find),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
