@@ -21,6 +21,7 @@
     in
     {
       nixosModules.default = ./module.nix;
+      nixosModules.seed = ./seed.nix;
 
       overlays.default = final: _: packages final;
 

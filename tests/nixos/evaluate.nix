@@ -2,7 +2,12 @@
 #
 # What a configuration becomes: all that the module sets in NixOS; an error if an assertion of its does not hold.
 
-{ lib, configuration }:
+{
+  lib,
+  configuration,
+  # More modules, beside the one that is always there.
+  modules ? [ ],
+}:
 
 let
   inherit
@@ -11,15 +16,22 @@ let
         ./stub/nixos.nix
         ../../nixos/module.nix
         configuration
-      ];
+      ]
+      ++ modules;
       specialArgs.pkgs = import ./stub/pkgs.nix { inherit lib; };
     })
     config
     ;
+  # NixOS gives an overlay its type, and nothing else.
+  untyped = builtins.filter (
+    name: config.fileSystems.${name}.fsType == null && config.fileSystems.${name}.overlay.upperdir == null
+  ) (builtins.attrNames config.fileSystems);
   failed = builtins.filter (a: !a.assertion) config.assertions;
 in
 if failed != [ ] then
   throw (builtins.concatStringsSep "\n" (map (a: a.message) failed))
+else if untyped != [ ] then
+  throw "The option `fileSystems.\"${builtins.head untyped}\".fsType' was accessed but has no value defined."
 else
   {
     inherit (config)

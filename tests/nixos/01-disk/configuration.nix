@@ -1,4 +1,4 @@
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
 }

@@ -1,7 +1,7 @@
 # The store in RAM: no disk, nothing to format it with.
 {
-  ccvm.enable = true;
-  ccvm.nix.enable = true;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.nix.enable = true;
 
   fileSystems."/nix/.ro-store" = {
     device = "/dev/vda";

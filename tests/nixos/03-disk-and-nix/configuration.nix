@@ -1,7 +1,7 @@
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
-  ccvm.nix.enable = true;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+  ccvm.scratch.nix.enable = true;
 
   fileSystems."/nix/.ro-store" = {
     device = "/dev/vda";

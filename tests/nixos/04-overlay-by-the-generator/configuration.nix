@@ -1,5 +1,10 @@
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
   ccvm.scratch.nixStore = "overlay";
+
+  fileSystems."/nix/.ro-store" = {
+    fsType = "squashfs";
+    neededForBoot = true;
+  };
 }

@@ -1,10 +1,13 @@
 # An image that has its overlay already keeps it.
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
-  ccvm.nix.enable = true;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+  ccvm.scratch.nix.enable = true;
 
-  fileSystems."/nix/.ro-store".neededForBoot = true;
+  fileSystems."/nix/.ro-store" = {
+    fsType = "erofs";
+    neededForBoot = true;
+  };
   fileSystems."/nix/store".overlay = {
     lowerdir = [ "/nix/.ro-store" ];
     upperdir = "/nix/.rw-store/upper";

@@ -1,4 +1,4 @@
 {
-  ccvm.enable = true;
+  ccvm.scratch.enable = true;
   ccvm.vmDiskSiez = 20;
 }

@@ -1,5 +1,5 @@
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
   ccvm.scratch.serial = "longer-than-20-characters";
 }

@@ -1,5 +1,5 @@
 # Adds nothing at all.
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 0;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 0;
 }

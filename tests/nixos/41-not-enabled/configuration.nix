@@ -1,4 +1,4 @@
 {
-  ccvm.vmDiskSize = 20;
-  ccvm.nix.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+  ccvm.scratch.nix.enable = true;
 }

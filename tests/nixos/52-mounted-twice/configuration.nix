@@ -1,5 +1,5 @@
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
   fileSystems."/scratch".fsType = "tmpfs";
 }

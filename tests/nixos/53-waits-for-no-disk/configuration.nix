@@ -1,5 +1,5 @@
 {
-  ccvm.enable = true;
+  ccvm.scratch.enable = true;
   ccvm.scratch.nixStore = "upper";
   ccvm.scratch.vmDisk = true;
 }

@@ -1,6 +1,9 @@
 {
-  ccvm.enable = true;
-  ccvm.nix.enable = true;
-  fileSystems."/nix/.ro-store".neededForBoot = true;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.nix.enable = true;
+  fileSystems."/nix/.ro-store" = {
+    fsType = "erofs";
+    neededForBoot = true;
+  };
   fileSystems."/nix/.rw-store".fsType = "tmpfs";
 }

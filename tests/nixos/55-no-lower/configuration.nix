@@ -1,4 +1,4 @@
 {
-  ccvm.enable = true;
-  ccvm.nix.enable = true;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.nix.enable = true;
 }

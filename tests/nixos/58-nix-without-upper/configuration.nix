@@ -1,6 +1,6 @@
 {
-  ccvm.enable = true;
-  ccvm.vmDiskSize = 20;
-  ccvm.nix.enable = true;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+  ccvm.scratch.nix.enable = true;
   ccvm.scratch.nixStore = "no";
 }

@@ -142,6 +142,7 @@ let
     inherit (builtins)
       attrNames
       concatStringsSep
+      elem
       filter
       head
       mapAttrs
@@ -150,7 +151,7 @@ let
     evalModules =
       { modules, specialArgs }:
       let
-        arguments = specialArgs // { inherit lib config; };
+        arguments = specialArgs // { inherit lib config options; };
         load =
           module:
           let

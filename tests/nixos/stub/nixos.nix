@@ -45,7 +45,9 @@ in
     fileSystems = option (types.attrsOf (types.submodule {
       options = {
         device = option (types.nullOr types.str) null;
-        fsType = option types.str "auto";
+        enable = option types.bool true;
+        mountPoint = option (types.nullOr types.str) null;
+        fsType = option (types.nullOr types.str) null; # which evaluate.nix refuses, as NixOS does
         neededForBoot = switch;
         overlay = {
           lowerdir = option (types.nullOr (types.listOf types.str)) null;
@@ -58,5 +60,6 @@ in
     services.lvm.enable = switch;
     services.udev.packages = packages;
     systemd.packages = packages;
+    systemd.services = option (types.attrsOf types.unspecified) { };
   };
 }

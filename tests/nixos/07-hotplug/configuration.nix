@@ -1,0 +1,6 @@
+{
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+  ccvm.scratch.vmDisk = "hotplug";
+  ccvm.scratch.fileSystem = "xfs";
+}

@@ -1,0 +1,12 @@
+{
+  ccvm.scratch.enable = true;
+  ccvm.scratch.nix.enable = true;
+  fileSystems."/nix/.ro-store" = {
+    fsType = "squashfs";
+    neededForBoot = true;
+  };
+  fileSystems."/nix/.rw-store" = {
+    fsType = "tmpfs";
+    enable = false;
+  };
+}

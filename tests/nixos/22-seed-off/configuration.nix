@@ -1,0 +1,2 @@
+# Imported, and nothing asked for: adds nothing at all.
+{ }

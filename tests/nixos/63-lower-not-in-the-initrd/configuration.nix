@@ -1,0 +1,5 @@
+{
+  ccvm.scratch.enable = true;
+  ccvm.scratch.nix.enable = true;
+  fileSystems."/nix/.ro-store".fsType = "squashfs";
+}
