@@ -73,10 +73,17 @@ let
   # Tests and build-vm have the store's upper in RAM, which is an option there.
   writableStoreUseTmpfs = options ? virtualisation && options.virtualisation ? writableStoreUseTmpfs;
   # Some images define fileSystems as a whole, over what anybody says of one of them.
+  priority = options.fileSystems.highestPrio or 100;
+  override =
+    {
+      "10" = "lib.mkVMOverride";
+      "60" = "lib.mkImageMediaOverride";
+    }
+    .${toString priority} or "lib.mkOverride ${toString priority}";
   takeOut =
     path:
-    if (options.fileSystems.highestPrio or 100) < 100 then
-      "set fileSystems = lib.mkOverride ${toString (options.fileSystems.highestPrio or 100)} { \"${path}\" = lib.mkForce { enable = false; }; }"
+    if priority < 100 then
+      "set fileSystems = ${override} { \"${path}\" = lib.mkForce { enable = false; }; }"
     else
       "set fileSystems.\"${path}\".enable = false";
 
@@ -215,7 +222,9 @@ in
                 "no overlay there"
               else
                 "one with its upper on ${upper}"
-            }: set its upper to a directory below /nix/.rw-store; or use ccvm.scratch.nix.enable alone, which makes the overlay.";
+            }: set its upper to a directory below /nix/.rw-store${
+              if scratch.nix.enable then "" else "; or use ccvm.scratch.nix.enable alone, which makes the overlay"
+            }.";
           }
           {
             assertion = store -> isMounted "/nix/.ro-store" || scratch.nixStore == "upper" && !scratch.nix.enable;

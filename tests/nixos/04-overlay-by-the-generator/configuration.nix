@@ -4,6 +4,7 @@
   ccvm.scratch.nixStore = "overlay";
 
   fileSystems."/nix/.ro-store" = {
+    device = "/dev/vda";
     fsType = "squashfs";
     neededForBoot = true;
   };

@@ -21,6 +21,10 @@
 
   fileSystems."/nix/store" = {
     fsType = "overlay";
-    overlay.upperdir = "/nix/.rw-store/up";
+    overlay = {
+      lowerdir = [ "/nix/.ro-store" ];
+      upperdir = "/nix/.rw-store/up";
+      workdir = "/nix/.rw-store/work";
+    };
   };
 }

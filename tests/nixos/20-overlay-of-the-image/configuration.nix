@@ -5,6 +5,7 @@
   ccvm.scratch.nix.enable = true;
 
   fileSystems."/nix/.ro-store" = {
+    device = "/dev/vda";
     fsType = "erofs";
     neededForBoot = true;
   };
