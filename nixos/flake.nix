@@ -23,6 +23,10 @@
       nixosModules.default = ./module.nix;
       nixosModules.seed = ./seed.nix;
 
+      checks = nixpkgs.lib.genAttrs systems (system: {
+        scratch = import ./tests/scratch.nix { pkgs = nixpkgs.legacyPackages.${system}; };
+      });
+
       overlays.default = final: _: packages final;
 
       packages = nixpkgs.lib.genAttrs systems (

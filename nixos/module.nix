@@ -82,10 +82,16 @@ let
     .${toString priority} or "lib.mkOverride ${toString priority}";
   takeOut =
     path:
-    if priority < 100 then
-      "set fileSystems = ${override} { \"${path}\" = lib.mkForce { enable = false; }; }"
-    else
-      "set fileSystems.\"${path}\".enable = false";
+    lib.concatStringsSep " and " (
+      map (
+        name:
+        if priority < 100 then
+          "set fileSystems = ${override} { \"${name}\" = lib.mkForce { enable = false; }; }"
+        else
+          # The entry as a whole: ISO images have an override on it.
+          "set fileSystems.\"${name}\" = lib.mkForce { enable = false; }"
+      ) (mountedOn path)
+    );
 
   services = [
     "ccvm-scratch-luks"

@@ -24,7 +24,11 @@ let
     ;
   # NixOS gives an overlay its type, and nothing else.
   untyped = builtins.filter (
-    name: config.fileSystems.${name}.fsType == null && config.fileSystems.${name}.overlay.upperdir == null
+    name:
+    let
+      fs = config.fileSystems.${name};
+    in
+    fs.enable && fs.fsType == null && fs.overlay.upperdir == null
   ) (builtins.attrNames config.fileSystems);
   failed = builtins.filter (a: !a.assertion) config.assertions;
 in

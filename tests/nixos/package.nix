@@ -18,7 +18,12 @@ let
 in
 {
   outputs = lib.mapAttrs (_: builtins.attrNames) {
-    inherit (outputs) nixosModules overlays packages;
+    inherit (outputs)
+      checks
+      nixosModules
+      overlays
+      packages
+      ;
     inherit (outputs.packages) aarch64-linux x86_64-linux;
     overlay = outputs.overlays.default (import ./stub/pkgs.nix { inherit lib; }) { };
   };
