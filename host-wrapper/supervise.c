@@ -14,7 +14,7 @@
 
 #define QUIT_TIMEOUT_SEC 5  /* for QEMU to do what its monitor is told */
 #define KILL_STEPS 1000U    /* until nothing of what was started is left, 1 ms each */
-#define GONE_TIMEOUT_SEC 10 /* for the command to end when QEMU has */
+#define GONE_TIMEOUT_SEC 10 /* for the command to end when the VM has */
 
 typedef struct Supervisor {
         Watch *watch;
@@ -40,14 +40,16 @@ static void tell_monitor(int fd, const char *command) {
 
 #define QUIT "{\"execute\":\"quit\"}"
 
-/* The pipe ends with the other process; a byte in it is a goodbye. */
-_Noreturn static void run_guard(int monitor_fd, int pipe_fd) {
+/* The socket ends with the other process; a byte from there is a goodbye. The one from here says that
+ * nothing else is open any more. */
+_Noreturn static void run_guard(int monitor_fd, int socket_fd) {
         ssize_t n;
         char goodbye;
 
-        watch_let_go((const int[2]) { monitor_fd, pipe_fd }, true, "ccvm-guard");
+        watch_let_go((const int[2]) { monitor_fd, socket_fd }, true, "ccvm-guard");
+        (void) !write(socket_fd, "", 1);
         do
-                n = read(pipe_fd, &goodbye, 1);
+                n = read(socket_fd, &goodbye, 1);
         while (n < 0 && errno == EINTR);
         if (n == 0)
                 tell_monitor(monitor_fd, QUIT);
@@ -55,9 +57,10 @@ _Noreturn static void run_guard(int monitor_fd, int pipe_fd) {
 }
 
 static int start_guard(Supervisor *s) {
+        char ready;
         int fds[2];
 
-        if (pipe2(fds, O_CLOEXEC) < 0)
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         s->guard = fork();
         if (s->guard == 0) {
@@ -66,7 +69,7 @@ static int start_guard(Supervisor *s) {
         }
         safe_close(fds[0]);
         s->guard_fd = fds[1];
-        return s->guard < 0 ? -EAGAIN : 0;
+        return s->guard < 0 || read(fds[1], &ready, 1) != 1 ? -EAGAIN : 0;
 }
 
 /* In the child. Another parent than ours: it was killed before there was a tie to it. */
@@ -95,8 +98,11 @@ static int start_vmm(Supervisor *s, const int *pass_fds, char *const *command) {
         return s->vmm < 0 ? -EAGAIN : 0;
 }
 
-/* Ctrl-Z has stopped the VMM: the shell waits for this process to stop, too. */
+/* Ctrl-Z has stopped the VMM: the shell waits for this process to stop, too. Not where it has to be awake
+ * when somebody else wakes the VMM. */
 static void stop_along(const Supervisor *s) {
+        if (s->watch->config->require_encrypted)
+                return;
         (void) raise(SIGSTOP);
         (void) kill(s->vmm, SIGCONT);
 }
@@ -127,15 +133,16 @@ static void handle_signals(Supervisor *s) {
 }
 
 /* What the monitor says is QEMU's own, and not the guest's to write. After a reset the guest has to report
- * again. */
+ * again; one that only ever resets has no more time for it. */
 static void read_monitor(Supervisor *s) {
         static const char reset[] = "\"event\": \"RESET\"";
         char bytes[4096];
-        ssize_t n = recv(s->monitor_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        ssize_t n;
 
-        if (n > 0 && memmem(bytes, (size_t) n, reset, strlen(reset)))
-                watch_expect(s->watch);
-        s->monitor_open = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+        while ((n = recv(s->monitor_fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+                if (memmem(bytes, (size_t) n, reset, strlen(reset)) && !s->watch->waiting)
+                        watch_expect(s->watch);
+        s->monitor_open = n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
 /* Waits at most so long (-1: for ever) for anything to happen. */
@@ -155,8 +162,8 @@ static void wait_for_events(Supervisor *s, int msec) {
                 read_monitor(s);
 }
 
-/* Why the VM must not go on, or NULL; "" if that has been said. With neither port nor monitor it is ending,
- * which has to come true in time. */
+/* Why the VM must not go on, or NULL; "" if that has been said. A port that is closed is the VM's end, which
+ * has to come true in time: whoever stands before the VMM ends then, too. */
 static const char *reason_to_end(Supervisor *s) {
         Watch *w = s->watch;
 
@@ -168,12 +175,9 @@ static const char *reason_to_end(Supervisor *s) {
                 return s->monitor_open ? "what was started has ended, and the VM has not" : NULL;
         if (s->guard == 0)
                 return "the process that ends the VM after this one is gone";
-        if (s->hearing)
-                return NULL;
-        if (s->monitor_open)
-                return "nothing can be heard of the guest any more";
-        if (!w->waiting)
-                watch_expect_within(w, GONE_TIMEOUT_SEC);
+        if (!s->hearing && !w->waiting)
+                watch_expect_within(w, GONE_TIMEOUT_SEC,
+                                    "the command goes on, and nothing is heard of its VM any more");
         return NULL;
 }
 
@@ -227,7 +231,7 @@ static void end_vm(Supervisor *s, const char *why) {
                 log_warning("%s; ending the VM (--require-encrypted)", why);
         if (s->monitor_open)
                 tell_monitor(s->monitor_fd, QUIT);
-        watch_expect_within(s->watch, QUIT_TIMEOUT_SEC);
+        watch_expect_within(s->watch, QUIT_TIMEOUT_SEC, NULL);
         while (s->monitor_open && watch_remaining_msec(s->watch) > 0)
                 wait_for_events(s, watch_remaining_msec(s->watch));
         kill_all(s);
@@ -237,7 +241,7 @@ static int finish(Supervisor *s, const char *why) {
         if (why)
                 end_vm(s, why);
         if (s->guard_fd >= 0)
-                (void) !write(s->guard_fd, "", 1);
+                (void) send(s->guard_fd, "", 1, MSG_NOSIGNAL);
         if (why)
                 return SUPERVISE_NOT_ENCRYPTED;
         return WIFSIGNALED(s->status) ? 128 + WTERMSIG(s->status) : WEXITSTATUS(s->status);

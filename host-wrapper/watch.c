@@ -67,13 +67,14 @@ void watch_done(Watch *w) {
         w->status_name = NULL;
 }
 
-void watch_expect_within(Watch *w, unsigned sec) {
+void watch_expect_within(Watch *w, unsigned sec, const char *otherwise) {
         w->waiting = true;
+        w->otherwise = otherwise;
         w->deadline = now_sec() + sec;
 }
 
 void watch_expect(Watch *w) {
-        watch_expect_within(w, w->config->timeout_sec);
+        watch_expect_within(w, w->config->timeout_sec, "guest has said nothing of its disk");
 }
 
 int watch_remaining_msec(const Watch *w) {
@@ -93,7 +94,7 @@ static void refuse(Watch *w, const char *what) {
 
 void watch_never_heard(Watch *w) {
         w->waiting = false;
-        refuse(w, "guest has said nothing of its disk");
+        refuse(w, w->otherwise);
 }
 
 void watch_expire(Watch *w) {

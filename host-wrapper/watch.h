@@ -20,13 +20,14 @@ typedef struct Watch {
         int status_dir_fd; /* of status_file; only with it */
         char *status_name; /* its name there */
         char line[REPORT_LINE_MAX];
-        size_t used;        /* bytes in line */
-        unsigned lines;     /* received, good or bad */
-        unsigned boots;     /* reported */
-        bool skipping;      /* the rest of a line that is too long */
-        bool complained;    /* of nonsense, or of silence */
-        bool waiting;       /* for a report, until: */
-        time_t deadline;    /* seconds of CLOCK_BOOTTIME */
+        size_t used;     /* bytes in line */
+        unsigned lines;  /* received, good or bad */
+        unsigned boots;  /* reported */
+        bool skipping;   /* the rest of a line that is too long */
+        bool complained; /* of nonsense, or of silence */
+        bool waiting;    /* for a report, until: */
+        time_t deadline; /* seconds of CLOCK_BOOTTIME */
+        const char *otherwise;
         bool not_encrypted; /* what require_encrypted is about has come true */
 } Watch;
 
@@ -35,9 +36,10 @@ typedef struct Watch {
 int watch_open(const WatchConfig *config, int socket_fd, Watch *ret);
 void watch_done(Watch *w);
 
-/* A report is due from now on, within timeout_sec or so many seconds. */
+/* A report is due from now on, within timeout_sec; or the VM's end, within so many seconds. otherwise: what
+ * is said when nothing comes, static. */
 void watch_expect(Watch *w);
-void watch_expect_within(Watch *w, unsigned sec);
+void watch_expect_within(Watch *w, unsigned sec, const char *otherwise);
 
 /* The VM has ended, and no report has come. */
 void watch_never_heard(Watch *w);

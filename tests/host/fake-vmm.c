@@ -166,8 +166,12 @@ int main(int argc, char **argv) {
         if (streq(todo, "wait") || streq(todo, "deaf") || streq(todo, "close"))
                 return wait_for_signal(&signals, !streq(todo, "wait"));
         (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
-        if ((value = startswith(todo, "exit ")))
+        if ((value = startswith(todo, "exit "))) {
+                static const char shutdown[] =
+                        "{\"timestamp\": {}, \"event\": \"SHUTDOWN\", \"data\": {}}\r\n";
+                (void) send(monitor_fd, shutdown, strlen(shutdown), MSG_NOSIGNAL);
                 return atoi(value);
+        }
         if ((value = startswith(todo, "kill ")))
                 return kill(getpid(), atoi(value)) + 98;
         if (streq(todo, "fill"))
