@@ -21,3 +21,8 @@ int filesystem_make(const FileSystem *fs, const char *node, Status *s);
 
 /* Mounts it at the existing directory where. A failure is noted in s, and nothing is mounted then. */
 int filesystem_mount(const FileSystem *fs, const char *node, const char *where, bool discard, Status *s);
+
+/* Discards what is free in the file system mounted at where, if it does not do so itself and the device
+ * takes it: extents of 64 KiB or more. 0 when all of it was gone through, -ETIME if not within 5 s, and the
+ * next call goes on; else what the kernel says. */
+int filesystem_trim(const FileSystem *fs, const char *where);

@@ -13,7 +13,8 @@
  *   directories  ccvm-scratch-directories.service, in the real root: those that the initrd did not know of.
  *   check     ccvm-scratch-check.service, in the real root when all is mounted: whether the pool is what
  *             programs get there.
- *   health    ccvm-scratch-health.service, by its timer: whether the disk still works.
+ *   health    ccvm-scratch-health.service, by its timer: whether the disk still works, and what was freed is
+ *             given back to the host.
  *   wipe      ccvm-scratch wipe, in the running system: destroys the key now.
  *   close     after a failure of "encrypt" that it could not clean up itself, as when it was killed.
  *   forget    ccvm-scratch-soft-reboot.service: when all is unmounted for a soft-reboot, which keeps the
@@ -29,10 +30,14 @@
 #include <getopt.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 
 #include "attempt.h"
 #include "clock.h"
 #include "device.h"
+#include "fileio.h"
+#include "filesystem.h"
+#include "health.h"
 #include "log.h"
 #include "luks.h"
 #include "mapping.h"
@@ -460,12 +465,34 @@ static int verb_shutdown(void) {
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
+/* If anything was freed or written since the last time. */
+static int trim(const Status *s) {
+        const FileSystem *fs = s->state == STATE_ENCRYPTED ? filesystem_find(s->fs_type ?: "") : NULL;
+        _cleanup_free_ char *last = NULL, *now = NULL;
+        struct statvfs v;
+        int r;
+
+        if (!fs || statvfs(POOL_DIRECTORY, &v) < 0)
+                return 0;
+        if (asprintf(&now, "%llu", (unsigned long long) v.f_bfree) < 0)
+                return log_oom();
+        if (file_read(FREE_PATH, KIB, &last) >= 0 && streq(last, now))
+                return 0;
+        r = filesystem_trim(fs, POOL_DIRECTORY);
+        if (r >= 0)
+                r = file_write_atomic(FREE_PATH, now, 0644);
+        return r < 0 && r != -ETIME ? log_warning_errno(r, "Failed to give freed blocks back") : 0;
+}
+
 static int verb_health(void) {
         _cleanup_(status_done) Status s = {};
         int r;
 
         r = outcome_read(&s);
-        return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : outcome_check_health(&s);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        r = outcome_check_health(&s);
+        return health_read("", &s) == HEALTH_OK ? trim(&s) : r;
 }
 
 /* The key passes through this process: no core file, no debugger, no look at its memory. */

@@ -16,6 +16,8 @@
 #define ASKED_PATH STATUS_DIRECTORY "/config"
 #define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
 #define HEALTH_PATH STATUS_DIRECTORY "/health"
+/* Free blocks when what is free was discarded last. */
+#define FREE_PATH STATUS_DIRECTORY "/free"
 #define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
 
 typedef enum State {

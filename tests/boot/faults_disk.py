@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 
-from cases import GIB, HEADER, LUKS, MIB, check_outcome, check_scratch, directory
+from cases import GIB, HEADER, LUKS, MIB, check_encrypted, check_outcome, check_scratch, directory
 from fault import FaultVM, check_fault, check_no_fault, check_one_pool, check_time, drop_in, program
 from fault import reference, seconds, unit
 from vm import Image, check, check_equal
@@ -309,7 +309,7 @@ def check_broken(report, image_size):
     check_equal(report.lines("alive"), ["running", "1"], "the guest afterwards")
 
 
-def failing_later(name, word, errors, script):
+def failing_later(name, word, errors, script, append=""):
     """The host's disk goes bad under the running guest. Returns what that reports."""
     image = disk(GIB)
     devices = [
@@ -327,7 +327,7 @@ def failing_later(name, word, errors, script):
         vm.host.write("go")
 
     script = BREAK.replace("{0}", word) + script + ALIVE
-    return FaultVM(name, "", devices, script, meanwhile=go_bad).run()
+    return FaultVM(name, append, devices, script, meanwhile=go_bad).run()
 
 
 def io_errors_after_boot():
@@ -341,19 +341,33 @@ FULL = r"""
 section lost; for i in $(seq 100); do head -c 1M /dev/urandom >/scratch/lost$i || echo heard; done
 # What the kernel writes by itself, half a minute later in other guests.
 echo 100 >/proc/sys/vm/dirty_expire_centisecs; echo 100 >/proc/sys/vm/dirty_writeback_centisecs
-counts() { cat /sys/fs/ext4/*/warning_count | tr -d '0\n'; }
-for i in $(seq 200); do [ -z "$(counts)" ] || break; sleep 0.1; done
+for i in $(seq 200); do ccvm-scratch status --json=short | grep -q '"health":"ok"' || break; sleep 0.1; done
 """
+
+
+NO_ROOM = [{"event": "none", "iotype": "write", "errno": 28}]
 
 
 def host_disk_full():
     """No room on the host, and nobody calls fsync: no program hears of it, and the status tells."""
-    errors = [{"event": "none", "iotype": "write", "errno": 28}]
-    report = failing_later("host-disk-full", "fill", errors, FULL)
+    report = failing_later("host-disk-full", "fill", NO_ROOM, FULL)
     check_no_fault(report, GIB)
     check_equal(report.lines("lost"), [], "what the writers heard")
     check_equal(report.lines("alive"), ["running", "1"], "the guest afterwards")
     check_health(report, ["errors"])
+
+
+def host_disk_full_btrfs():
+    report = failing_later("host-disk-full-btrfs", "fill", NO_ROOM, FULL, "ccvm.fstype=btrfs")
+    check_encrypted(report, GIB, "btrfs")
+    check_health(report, ["errors", "read-only", "gone"])
+
+
+def host_disk_full_xfs():
+    """It shuts down with the first write to its log that fails."""
+    report = failing_later("host-disk-full-xfs", "fill", NO_ROOM, FULL, "ccvm.fstype=xfs")
+    check_encrypted(report, GIB, "xfs")
+    check_health(report, ["gone"])
 
 
 def unplugged():

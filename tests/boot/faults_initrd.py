@@ -56,9 +56,22 @@ def killed_before_activation():
     fault("killed-before-activation", "internal", shim("formatted", "kill"))
 
 
+HOLDER = """
+[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=/bin/sh -c 'exec 3</dev/mapper/ccvm-scratch; >/run/held; sleep 3; >/run/let-go'
+"""
+
+
 def killed_after_activation():
-    """The mapping is there, and nobody left who would take it away but ExecStopPost=."""
-    fault("killed-after-activation", "internal", shim("activated", "kill"))
+    """The mapping is there, somebody else has it open for a while, and nobody is left who would take it away."""
+    do = "!systemctl --no-block start fault-holder; until [ -e /run/held ]; do sleep 0.1; done; kill -KILL $PPID"
+    files = shim("activated", do) | {"/etc/systemd/system/fault-holder.service": HOLDER.encode()}
+    script = "section held; ls /run/held; until [ -e /run/let-go ] || ! dmsetup info -c >/dev/null; do sleep 0.1; done; dmsetup table\n"
+    report = FaultVM("killed-after-activation", "", image().device(), script, files).run()
+    check_fault(report, "internal")
+    check_equal(report.lines("held"), ["/run/held", "No devices found"], "what is left of the mapping")
 
 
 def setup_hangs():
