@@ -271,12 +271,13 @@ static int verb_is_encrypted(void) {
 
         if (load_now(&now) < 0)
                 return EXIT_FAILURE;
-        if (s->state != STATE_ENCRYPTED || mounted_pool(&pool) < 0) {
-                log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s->state));
+        /* First: a file system that has shut down does not even say that it is there. */
+        if (s->state == STATE_ENCRYPTED && now.health != HEALTH_OK) {
+                log_error("The encrypted scratch pool is not healthy: %s.", health_to_string(now.health));
                 return EXIT_DEGRADED;
         }
-        if (now.health != HEALTH_OK) {
-                log_error("The encrypted scratch pool is not healthy: %s.", health_to_string(now.health));
+        if (s->state != STATE_ENCRYPTED || mounted_pool(&pool) < 0) {
+                log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s->state));
                 return EXIT_DEGRADED;
         }
         for (char **p = arg_paths[0] ? arg_paths : s->mounts; p && *p; p++)
