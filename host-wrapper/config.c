@@ -319,6 +319,7 @@ static int find_vmm(Config *c) {
                         "to add");
         if (c->vmm != VMM_QEMU)
                 return 0;
+        c->launched = found < 0 || program > 0;
         if (uname(&host) < 0 || qemu_scan(c->command + program, host.machine, &c->qemu) < 0)
                 return log_oom();
         return check_qemu(c);

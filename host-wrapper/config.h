@@ -32,6 +32,7 @@ typedef struct Config {
         bool print_args;
         int image_fd;         /* of the caller's image, for print_args; negative: none */
         char *const *command; /* NULL-terminated; empty only with print_args */
+        bool launched;        /* by another program than the VMM itself */
         QemuCommand qemu;     /* what it says to QEMU */
 } Config;
 

@@ -166,23 +166,28 @@ static void set_nocow(int fd) {
         (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
 }
 
-/* An overlay hides what its upper is on, and answers for it here: a file in RAM has no extents (FIEMAP). */
+/* An overlay hides what its upper is on, and answers for it here: a file in RAM has no extents (FIEMAP), nor
+ * has one on the few file systems that cannot tell. What an earlier run has left is not touched for it. */
 static int probe_backing(int fd, const char *path) {
         struct {
                 struct fiemap map;
                 struct fiemap_extent extent;
         } f = { .map = { .fm_length = 4096, .fm_flags = FIEMAP_FLAG_SYNC, .fm_extent_count = 1 } };
         static const char block[4096] = { 1 };
+        struct stat st;
+        bool empty;
         int r;
 
-        if (pwrite(fd, block, sizeof(block), 0) != sizeof(block))
+        empty = fstat(fd, &st) >= 0 && st.st_size == 0;
+        if (empty && pwrite(fd, block, sizeof(block), 0) != sizeof(block))
                 return log_error_errno(errno, "Cannot write to the image in '%s'", path);
-        r = ioctl(fd, FS_IOC_FIEMAP, &f.map) < 0 || f.map.fm_mapped_extents == 0 ? -EROFS : 0;
-        if (ftruncate(fd, 0) < 0)
+        r = ioctl(fd, FS_IOC_FIEMAP, &f.map) < 0 || (empty && f.map.fm_mapped_extents == 0) ? -EROFS : 0;
+        if (empty && ftruncate(fd, 0) < 0)
                 return log_error_errno(errno, "Cannot empty the image in '%s'", path);
         if (r < 0)
-                log_error("'%s' is an overlay that keeps its files in RAM, where no image may be; choose a "
-                          "directory on a disk (--scratch-dir=DIR), or set CCVM_SCRATCH_ALLOW_TMPFS=1",
+                log_error("'%s' is an overlay that keeps its files in RAM, where no image may be, or on a "
+                          "file system without FIEMAP; choose a directory on a disk (--scratch-dir=DIR), or "
+                          "set CCVM_SCRATCH_ALLOW_TMPFS=1",
                           path);
         return r;
 }
@@ -243,7 +248,6 @@ static int lock(int fd, const char *path) {
 static int open_existing(const char *path, uint64_t size) {
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
-        int r;
 
         fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
@@ -255,31 +259,29 @@ static int open_existing(const char *path, uint64_t size) {
                           path, (unsigned long long) (size / MIB));
                 return -EEXIST;
         }
-        r = lock(fd, path);
-        if (r >= 0 && fchmod(fd, 0600) < 0)
-                r = log_error_errno(errno, "Cannot set the mode of the image '%s'", path);
-        return r < 0 ? r : TAKE_FD(fd);
+        return TAKE_FD(fd);
 }
 
 int image_create_named(const char *path, uint64_t size, bool probe) {
         _cleanup_close_ int fd = -EBADF;
+        bool is_new;
         int r;
 
         fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0 && errno == EEXIST)
-                return open_existing(path, size);
-        if (fd < 0)
+        is_new = fd >= 0;
+        if (is_new)
+                set_nocow(fd);
+        else if (errno == EEXIST)
+                fd = open_existing(path, size);
+        else
                 return log_error_errno(errno, "Cannot create the image '%s'; give --keep-image another name",
                                        path);
-        set_nocow(fd);
-        r = lock(fd, path);
+        r = fd < 0 ? fd : lock(fd, path);
         if (r >= 0)
                 r = set_size(fd, path, size, probe);
-        if (r < 0) {
+        if (r < 0 && is_new)
                 (void) unlink(path);
-                return r;
-        }
-        return TAKE_FD(fd);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 int image_check_fd(int fd, uint64_t size) {

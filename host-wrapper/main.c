@@ -197,6 +197,12 @@ static int start(const Config *c, VmmRequest *request, int report_fd, int monito
         _cleanup_(watch_done) Watch watch = {};
         int r;
 
+        if (c->require_encrypted && c->launched && !supervise_reaches_all()) {
+                log_error("--require-encrypted cannot end what '%s' starts, since /proc does not list it; "
+                          "mount the /proc of this PID namespace, or start the VMM directly",
+                          command[0]);
+                return -EPERM;
+        }
         r = watch_open(&config, report_fd, &watch);
         if (r < 0)
                 return r;

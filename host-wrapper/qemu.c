@@ -37,8 +37,27 @@ static int set_append(QemuCommand *c, const char *value, size_t n) {
         return 0;
 }
 
-/* One "KEY=VALUE" of -machine, or its first word, the type. A value in which a comma is doubled is given up:
- * the marker then goes by -append alone. */
+/* To the comma that ends a value; one that belongs to it is doubled. */
+static size_t value_length(const char *s) {
+        size_t n = strcspn(s, ",");
+
+        while (s[n] == ',' && s[n + 1] == ',')
+                n += 2 + strcspn(s + n + 2, ",");
+        return n;
+}
+
+static void halve_commas(char *s) {
+        char *out = s;
+
+        for (; *s; s++) {
+                if (s[0] == ',' && s[1] == ',')
+                        s++;
+                *out++ = *s;
+        }
+        *out = '\0';
+}
+
+/* One "KEY=VALUE" of -machine, or its first word, the type. */
 static int scan_machine_word(const char *word, size_t n, bool first, QemuCommand *c) {
         const char *type = startswith(word, "type=") ?: first && !memchr(word, '=', n) ? word : NULL;
         const char *append = startswith(word, "append=");
@@ -47,14 +66,19 @@ static int scan_machine_word(const char *word, size_t n, bool first, QemuCommand
                 c->microvm = word + n - type == strlen("microvm") && startswith(type, "microvm");
         if (startswith(word, "kernel="))
                 c->kernel = true;
-        return append ? set_append(c, append, word + n - append) : 0;
+        if (!append)
+                return 0;
+        if (set_append(c, append, word + n - append) < 0)
+                return -ENOMEM;
+        halve_commas(c->append);
+        return 0;
 }
 
 static int scan_machine(const char *value, QemuCommand *c) {
         int r = 0;
 
         for (const char *p = value; r >= 0; p++) {
-                size_t n = strcspn(p, ",");
+                size_t n = value_length(p);
                 r = scan_machine_word(p, n, p == value, c);
                 p += n;
                 if (!*p)
@@ -65,9 +89,9 @@ static int scan_machine(const char *value, QemuCommand *c) {
 
 /* What the program's name says, or if that is silent the host. */
 static QemuFirmware firmware_of(const char *program, const char *machine) {
-        const char *architecture = strstr(program, "qemu-system-");
+        const char *slash = strrchr(program, '/');
+        const char *architecture = startswith(slash ? slash + 1 : program, "qemu-system-") ?: machine;
 
-        architecture = architecture ? architecture + strlen("qemu-system-") : machine;
         if (startswith(architecture, "x86_64") || ends_with(architecture, "86"))
                 return QEMU_SMBIOS;
         return startswith(architecture, "aarch64") || startswith(architecture, "arm") ? QEMU_FW_CFG

@@ -199,31 +199,47 @@ static const char *run(Supervisor *s) {
         return why ?: reason_to_end(s);
 }
 
-/* What a killed process leaves running becomes our child. The list is the kernel's (proc_pid_task(5)). */
-static void kill_all(Supervisor *s) {
+/* The kernel's list (proc_pid_task(5)). NULL where /proc is that of another PID namespace, whose numbers are
+ * others, or where there is no such list. */
+static FILE *open_children(void) {
         char path[64];
 
         (void) snprintf(path, sizeof(path), "/proc/self/task/%ld/children", (long) getpid());
-        for (unsigned i = 0; i < KILL_STEPS; i++) {
-                FILE *f = fopen(path, "re");
-                bool found = !f && !s->exited;
-                long pid;
+        return fopen(path, "re");
+}
 
-                while (f && fscanf(f, "%ld", &pid) == 1)
-                        if (pid != s->guard) {
-                                (void) kill((pid_t) pid, SIGKILL);
-                                found = true;
-                        }
-                if (f)
-                        (void) fclose(f);
-                else if (!s->exited)
-                        (void) kill(s->vmm, SIGKILL);
-                if (!found)
+bool supervise_reaches_all(void) {
+        _cleanup_fclose_ FILE *f = open_children();
+
+        return f || getpid() == 1;
+}
+
+/* False if there are none. */
+static bool kill_children(const Supervisor *s) {
+        _cleanup_fclose_ FILE *f = open_children();
+        bool found = !s->exited;
+        long pid;
+
+        if (!s->exited)
+                (void) kill(s->vmm, SIGKILL);
+        while (f && fscanf(f, "%ld", &pid) == 1)
+                if (pid != s->guard) {
+                        (void) kill((pid_t) pid, SIGKILL);
+                        found = true;
+                }
+        return found;
+}
+
+/* What a killed process leaves running becomes our child. The end of a PID 1 is that of all others. */
+static void kill_all(Supervisor *s) {
+        for (unsigned i = 0; kill_children(s); i++) {
+                if (i == KILL_STEPS) {
+                        log_warning("Not all processes of the VM could be ended");
                         return;
+                }
                 (void) usleep(1000);
                 reap(s);
         }
-        log_warning("Not all processes of the VM could be ended");
 }
 
 static void end_vm(Supervisor *s, const char *why) {

@@ -15,6 +15,10 @@
 /* The exit status when the VM was ended, or has ended itself, because its disk was not encrypted. */
 #define SUPERVISE_NOT_ENCRYPTED 3
 
+/* Whether what a launcher has started can be ended when the launcher was: by the kernel's list of children,
+ * or because this is PID 1, whose end is that of all others. */
+bool supervise_reaches_all(void);
+
 /* Runs the command until it has ended. monitor_fd: our end of a stream socket to a QMP monitor of the VMM;
  * needed with require_encrypted, else negative. pass_fds: what the VMM inherits, ended by a negative one.
  * Returns the exit status of this process, or -errno, logged, if the VMM was not started. */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "fileio.h"
 #include "log.h"
 
 /* What a guest may say in the life of its VM before it is no longer listened to. */
@@ -25,28 +26,30 @@ static time_t now_sec(void) {
         return now.tv_sec;
 }
 
-/* dirname(3) and basename(3) may write into their argument. */
-static int split_path(const char *path, char **ret_dir, char **ret_name) {
-        _cleanup_free_ char *a = strdup(path), *b = strdup(path);
+/* The file's path from the root, as the watcher leaves the caller's directory. */
+static int resolve(const char *path, char **ret) {
+        _cleanup_free_ char *copy = strdup(path), *name = strdup(path), *dir = NULL;
 
-        *ret_dir = a ? strdup(dirname(a)) : NULL;
-        *ret_name = b ? strdup(basename(b)) : NULL;
-        return *ret_dir && *ret_name ? 0 : -ENOMEM;
+        /* dirname(3) and basename(3) may write into their argument. */
+        if (!copy || !name)
+                return -ENOMEM;
+        dir = realpath(dirname(copy), NULL);
+        if (!dir || access(dir, W_OK | X_OK) < 0)
+                return -errno;
+        return asprintf(ret, "%s/%s", dir, basename(name)) < 0 ? -ENOMEM : 0;
 }
 
-static int open_status_file(Watch *w, const char *path) {
-        _cleanup_free_ char *dir = NULL;
+static int clear_status_file(const char *path, char **ret) {
         struct stat st;
+        int r;
 
-        if (split_path(path, &dir, &w->status_name) < 0)
-                return log_oom();
-        w->status_dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (w->status_dir_fd < 0 || faccessat(w->status_dir_fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+        r = resolve(path, ret);
+        if (r < 0)
                 return log_error_errno(
-                        errno, "Cannot write the status file '%s'; give --status-file another name", path);
-        if (lstat(path, &st) < 0)
+                        r, "Cannot write the status file '%s'; give --status-file another name", path);
+        if (lstat(*ret, &st) < 0)
                 return 0;
-        if (!S_ISREG(st.st_mode) || unlink(path) < 0) {
+        if (!S_ISREG(st.st_mode) || unlink(*ret) < 0) {
                 log_error("'%s' is in the way of the status file; remove it or give --status-file another "
                           "name",
                           path);
@@ -56,15 +59,13 @@ static int open_status_file(Watch *w, const char *path) {
 }
 
 int watch_open(const WatchConfig *config, int socket_fd, Watch *ret) {
-        *ret = (Watch) { .config = config, .socket_fd = socket_fd, .status_dir_fd = -EBADF };
+        *ret = (Watch) { .config = config, .socket_fd = socket_fd };
         watch_expect(ret);
-        return config->status_file ? open_status_file(ret, config->status_file) : 0;
+        return config->status_file ? clear_status_file(config->status_file, &ret->status_path) : 0;
 }
 
 void watch_done(Watch *w) {
-        w->status_dir_fd = safe_close(w->status_dir_fd);
-        free(w->status_name);
-        w->status_name = NULL;
+        free(TAKE_PTR(w->status_path));
 }
 
 void watch_expect_within(Watch *w, unsigned sec, const char *otherwise) {
@@ -102,23 +103,12 @@ void watch_expire(Watch *w) {
                 watch_never_heard(w);
 }
 
-/* A name that is left of somebody who was killed is replaced. */
 static int write_status_file(const Watch *w, const Report *report) {
-        _cleanup_free_ char *text = NULL, *temporary = NULL;
-        _cleanup_close_ int fd = -EBADF;
+        _cleanup_free_ char *text = NULL;
 
-        if (report_format(report, w->boots, time(NULL), &text) < 0 ||
-            asprintf(&temporary, ".%s.%ld", w->status_name, (long) getpid()) < 0)
-                return -ENOMEM;
-        (void) unlinkat(w->status_dir_fd, temporary, 0);
-        fd = openat(w->status_dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0)
-                return -errno;
-        if (write(fd, text, strlen(text)) == (ssize_t) strlen(text) &&
-            renameat(w->status_dir_fd, temporary, w->status_dir_fd, w->status_name) >= 0)
-                return 0;
-        (void) unlinkat(w->status_dir_fd, temporary, 0);
-        return -EIO;
+        return report_format(report, w->boots, time(NULL), &text) < 0
+                       ? -ENOMEM
+                       : file_write_atomic(w->status_path, text, 0644);
 }
 
 static void handle_report(Watch *w, const Report *report) {
@@ -128,7 +118,7 @@ static void handle_report(Watch *w, const Report *report) {
         w->waiting = false;
         if (!report->reason || !streq(report->reason, "wiped"))
                 w->boots++;
-        r = w->config->status_file ? write_status_file(w, report) : 0;
+        r = w->status_path ? write_status_file(w, report) : 0;
         if (r < 0)
                 (void) log_warning_errno(r, "Cannot write the status file '%s'", w->config->status_file);
         if (report->state == REPORT_ENCRYPTED)
@@ -176,17 +166,31 @@ bool watch_has_more(const Watch *w) {
         return recv(w->socket_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* close_range(2) is not everywhere, and some sandboxes refuse it. */
+/* Without /proc, which a sandbox may not have. */
+static void close_ranges(const int keep[static 2]) {
+        int first = keep[0] < keep[1] ? keep[0] : keep[1], last = keep[0] < keep[1] ? keep[1] : keep[0];
+
+        if (first > STDERR_FILENO + 1)
+                (void) close_range(STDERR_FILENO + 1, first - 1, 0);
+        if (first >= 0 && last > first + 1)
+                (void) close_range(first + 1, last - 1, 0);
+        (void) close_range(last + 1, UINT_MAX, 0);
+}
+
+/* Not by close_range(2) alone: old kernels have none, and some sandboxes refuse it. */
 static void close_all_but(const int keep[static 2]) {
         DIR *dir = opendir("/proc/self/fd");
 
-        for (struct dirent *e; dir && (e = readdir(dir));) {
+        if (!dir) {
+                close_ranges(keep);
+                return;
+        }
+        for (struct dirent *e; (e = readdir(dir));) {
                 int fd = atoi(e->d_name);
                 if (fd > STDERR_FILENO && fd != keep[0] && fd != keep[1] && fd != dirfd(dir))
                         (void) close(fd);
         }
-        if (dir)
-                (void) closedir(dir);
+        (void) closedir(dir);
 }
 
 void watch_let_go(const int keep[static 2], bool quiet, const char *name) {
@@ -206,11 +210,10 @@ _Noreturn static void run_beside(Watch *w) {
         struct pollfd pfd = { .fd = w->socket_fd, .events = POLLIN };
         pid_t pid;
 
-        (void) setsid();
         pid = fork();
         if (pid != 0)
                 _exit(pid < 0);
-        watch_let_go((const int[2]) { w->socket_fd, w->status_dir_fd }, w->config->quiet, "ccvm-watch");
+        watch_let_go((const int[2]) { w->socket_fd, w->socket_fd }, w->config->quiet, "ccvm-watch");
         do {
                 (void) poll(&pfd, 1, watch_remaining_msec(w));
                 watch_expire(w);

@@ -17,21 +17,20 @@ typedef struct WatchConfig {
 typedef struct Watch {
         const WatchConfig *config;
         int socket_fd;     /* borrowed: our end of the stream socket to the guest's port */
-        int status_dir_fd; /* of status_file; only with it */
-        char *status_name; /* its name there */
+        char *status_path; /* of status_file, from the root; NULL: none */
         char line[REPORT_LINE_MAX];
-        size_t used;     /* bytes in line */
-        unsigned lines;  /* received, good or bad */
-        unsigned boots;  /* reported */
-        bool skipping;   /* the rest of a line that is too long */
-        bool complained; /* of nonsense, or of silence */
-        bool waiting;    /* for a report, until: */
-        time_t deadline; /* seconds of CLOCK_BOOTTIME */
-        const char *otherwise;
-        bool not_encrypted; /* what require_encrypted is about has come true */
+        size_t used;           /* bytes in line */
+        unsigned lines;        /* received, good or bad */
+        unsigned boots;        /* reported */
+        bool skipping;         /* the rest of a line that is too long */
+        bool complained;       /* of nonsense */
+        bool waiting;          /* for a report, until: */
+        time_t deadline;       /* seconds of CLOCK_BOOTTIME */
+        const char *otherwise; /* what is said then; NULL: nothing */
+        bool not_encrypted;    /* what require_encrypted is about has come true */
 } Watch;
 
-/* Opens the directory of the status file, and removes an old one: whoever waits for it must not read of
+/* Finds the place of the status file, and removes an old one: whoever waits for it must not read of
  * another VM. Logs what it cannot do. 0 or -errno. */
 int watch_open(const WatchConfig *config, int socket_fd, Watch *ret);
 void watch_done(Watch *w);
@@ -52,8 +51,8 @@ void watch_expire(Watch *w);
 int watch_read(Watch *w);
 bool watch_has_more(const Watch *w);
 
-/* For a process beside: no session, terminal, directory or descriptor of the caller's but these (negative:
- * none), and with quiet no stderr. */
+/* For a process beside: no session, terminal, directory or descriptor of the caller's but these two, and
+ * with quiet no stderr. */
 void watch_let_go(const int keep[static 2], bool quiet, const char *name);
 
 /* Starts the process that does all of this beside the VMM: a grandchild in a session of its own, with

@@ -22,7 +22,7 @@ struct FileSystem {
         const char *name;
         const char *const *mkfs; /* argv; the device is appended */
         const char *options;     /* of mount(8) */
-        const char *discard; /* likewise, by which it discards what is freed; NULL: filesystem_trim() does */
+        const char *discard; /* likewise, by which it discards what is freed; NULL: it cannot do so well */
         uint64_t size_min;   /* bytes */
 };
 
@@ -165,14 +165,15 @@ int filesystem_mount(const FileSystem *fs, const char *node, const char *where, 
         return 0;
 }
 
-/* ext4 knows which of its groups have had nothing freed since the last time, and skips them. */
-int filesystem_trim(const FileSystem *fs, const char *where) {
-        _cleanup_close_ int fd = fs->discard ? -EBADF : open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+bool filesystem_discards(const FileSystem *fs) {
+        return fs->discard != NULL;
+}
+
+int filesystem_trim(const char *where) {
+        _cleanup_close_ int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         uint64_t end = now_usec() + TRIM_SEC * USEC_PER_SEC;
         struct statvfs v;
 
-        if (fs->discard)
-                return 0;
         if (fd < 0 || fstatvfs(fd, &v) < 0)
                 return -errno;
         for (uint64_t start = 0, size = (uint64_t) v.f_blocks * v.f_frsize; start < size;

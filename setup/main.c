@@ -330,13 +330,20 @@ static int verb_fallback(void) {
         return r;
 }
 
+/* For those who have nothing to do without one. */
+static int read_status(Status *ret) {
+        int r = outcome_read(ret);
+
+        return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : 0;
+}
+
 static int verb_directories(void) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = outcome_read(&s);
+        r = read_status(&s);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+                return r;
         r = pool_extend(&arg_layout, &s);
         if (r < 0)
                 return log_error_errno(r, "%s", s.detail ?: "Out of memory");
@@ -347,9 +354,9 @@ static int verb_check(void) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = outcome_read(&s);
+        r = read_status(&s);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+                return r;
         r = outcome_check_mounts(&s);
         if (r < 0 && arg_mode_fail)
                 tell_console("mounts missing", "the journal names them");
@@ -378,9 +385,9 @@ static int keep_pool(void) {
         const FileSystem *fs;
         int r;
 
-        r = outcome_read(&s);
+        r = read_status(&s);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+                return r;
         if (s.state != STATE_ENCRYPTED)
                 return 0;
         fs = filesystem_find(s.fs_type ?: "");
@@ -448,9 +455,9 @@ static int verb_shutdown(void) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = outcome_read(&s);
+        r = read_status(&s);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+                return r;
         if (s.state != STATE_ENCRYPTED)
                 return 0;
         r = mounted_in_use(&s);
@@ -472,13 +479,13 @@ static int trim(const Status *s) {
         struct statvfs v;
         int r;
 
-        if (!fs || statvfs(POOL_DIRECTORY, &v) < 0)
+        if (!fs || filesystem_discards(fs) || statvfs(POOL_DIRECTORY, &v) < 0)
                 return 0;
         if (asprintf(&now, "%llu", (unsigned long long) v.f_bfree) < 0)
                 return log_oom();
         if (file_read(FREE_PATH, KIB, &last) >= 0 && streq(last, now))
                 return 0;
-        r = filesystem_trim(fs, POOL_DIRECTORY);
+        r = filesystem_trim(POOL_DIRECTORY);
         if (r >= 0)
                 r = file_write_atomic(FREE_PATH, now, 0644);
         return r < 0 && r != -ETIME ? log_warning_errno(r, "Failed to give freed blocks back") : 0;
@@ -486,13 +493,17 @@ static int trim(const Status *s) {
 
 static int verb_health(void) {
         _cleanup_(status_done) Status s = {};
+        Health h;
         int r;
 
-        r = outcome_read(&s);
+        r = read_status(&s);
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
-        r = outcome_check_health(&s);
-        return health_read("", &s) == HEALTH_OK ? trim(&s) : r;
+                return r;
+        h = health_read("", &s);
+        r = outcome_note_health(&s, h);
+        if (h == HEALTH_OK)
+                (void) trim(&s);
+        return r;
 }
 
 /* The key passes through this process: no core file, no debugger, no look at its memory. */

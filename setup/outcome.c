@@ -141,9 +141,8 @@ static int announce_health(const Status *s, Health h) {
                      : 0;
 }
 
-int outcome_check_health(const Status *s) {
+int outcome_note_health(const Status *s, Health h) {
         _cleanup_free_ char *told = NULL;
-        Health h = health_read("", s);
         int r;
 
         (void) file_read(HEALTH_PATH, KIB, &told);

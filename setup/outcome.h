@@ -3,6 +3,7 @@
 
 /* Telling how it went: the status file, and one journal entry an outcome. */
 
+#include "health.h"
 #include "status.h"
 
 /* Writes the status file alone: for a failure that the fallback is still to follow. */
@@ -16,9 +17,8 @@ int outcome_announce(const Status *s);
  * entry names those that are missing, and the result is -ESTALE. -ENOMEM. */
 int outcome_check_mounts(const Status *s);
 
-/* Looks at the health of the pool now. When it is another than at the last look, one journal entry says
- * so. */
-int outcome_check_health(const Status *s);
+/* When the health of the pool is another one than at the last call, one journal entry says so. */
+int outcome_note_health(const Status *s, Health h);
 
 /* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls
  * status_done(), also after an error. */

@@ -511,7 +511,16 @@ def _(place):
                     refused(result, 1, str(ovl), "an overlay that keeps its files in RAM", "CCVM_SCRATCH_ALLOW_TMPFS=1")
                     result = place.run(f"--scratch-dir={ovl}", size="64M", CCVM_SCRATCH_ALLOW_TMPFS="1")
                     equal((result.returncode, result.stderr), (0, ""))
-                else:
+                # What an earlier run has left there is no other file than a new one, and stays as it is.
+                kept = f"--keep-image={ovl}/kept"
+                equal(place.run(kept, size="64M", CCVM_SCRATCH_ALLOW_TMPFS="1").returncode, 0)
+                (ovl / "kept").open("r+b").write(b"kept")
+                result = place.run(kept, size="64M")
+                equal((result.returncode, len(result.stderr.splitlines())), (status, status))
+                equal((ovl / "kept").read_bytes()[:4], b"kept")
+                place.log.unlink(missing_ok=True)
+                equal(place.run(f"--scratch-dir={ovl}", size="64M").returncode, status)
+                if not status:
                     assert place.image()[3] <= 64 * 1024, place.image()
 
 
@@ -1122,6 +1131,22 @@ def _(place):
             wait_until(lambda: not holders(place.scratch), "the VM to end", 5)
 
 
+@case("--require-encrypted is refused where a launcher's VM could not be ended: with the /proc of another PID namespace")
+def _(place):
+    if os.geteuid() != 0:
+        raise Skip("namespaces want root")
+    below = ["unshare", "-pf", "sh", "-c", '"$@"; exit $?', "sh"]  # which is PID 1 there, and has the /proc of before
+    for launcher, status in ((("timeout", "60"), 1), ((), 3)):
+        place.log.unlink(missing_ok=True)
+        command = [*below, *place.command("--require-encrypted", vmm=(*launcher, FAKE_VMM))]
+        env = place.environment("deaf", FALLBACK)
+        result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=20)
+        equal((launcher, result.returncode), (launcher, status))
+        assert ("'timeout'" if launcher else SAID) in result.stderr, result.stderr
+        equal(len(place.facts("pid")), 0 if launcher else 1)
+        wait_until(lambda: not holders(place.scratch), "nobody to have the image", 5)
+
+
 def helpers(process):
     """The guard of a supervised VMM."""
     found = []
@@ -1193,6 +1218,32 @@ def _(place):
         result = subprocess.run([*inject, *place.command()], env=place.environment(), capture_output=True, check=False, timeout=20)
         equal((result.returncode, result.stderr), (0, b""))
         wait_until(lambda: not holders(place.scratch), "nobody to have the image", 5)
+
+
+def nameless(place):
+    """How often a nameless image of the size that this test asks for is open on the disk."""
+    device, count = place.scratch.stat().st_dev, 0
+    for link in pathlib.Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            found = link.stat()
+            count += [found.st_dev, found.st_nlink, found.st_size] == [device, 0, 77 << 20]
+    return count
+
+
+@case("without /proc, as in some sandboxes, the watcher lets go of the image, too")
+def _(place):
+    if os.geteuid() != 0:
+        raise Skip("mounts want root")
+    hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1m,mode=755 none /proc; exec "$@"', "sh"]
+    env = place.environment("wait", ENCRYPTED)
+    process = subprocess.Popen([*hide, *place.command(size="77M")], env=env, stderr=subprocess.PIPE, text=True)
+    place.processes.append(process)
+    wait_until(lambda: place.log.exists() and "ready\n" in place.log.read_text(), "the VMM to start")
+    # By what it is: its path is that of another mount namespace.
+    wait_until(lambda: nameless(place) == 1, "the VMM alone to have the image", 5)
+    process.kill()
+    process.communicate(timeout=10)
+    equal(nameless(place), 0)
 
 
 @case("limits: on files and descriptors it is one line, and SIGCHLD ignored is none")

@@ -65,6 +65,10 @@ static void test_scan(void **state) {
                 { COMMAND("q", "-append", "a", "-machine", "append=b c"), "x86_64", "b c", {} },
                 { COMMAND("q", "-M", "q35,append=a,accel=tcg", "-append", "b"), "x86_64", "b", {} },
                 { COMMAND("q", "-M", "q35,append=a,accel=tcg"), "x86_64", "a", {} },
+                /* a comma of the value is doubled there, and only there */
+                { COMMAND("q", "-M", "append=a,,b=1,,,,c,accel=tcg"), "x86_64", "a,b=1,,c", {} },
+                { COMMAND("q", "-append", "a,,b"), "x86_64", "a,,b", {} },
+                { COMMAND("q", "-M", "append=a,,"), "x86_64", "a,", {} },
                 { COMMAND("q", "--kernel", "k"), "x86_64", NULL, { .kernel = true } },
                 { COMMAND("q", "-M", "q35,kernel=k"), "x86_64", NULL, { .kernel = true } },
                 /* machines */
@@ -107,6 +111,7 @@ static void test_scan(void **state) {
                 { COMMAND("qemu-kvm"), "aarch64", NULL, { .firmware = QEMU_FW_CFG } },
                 { COMMAND("qemu-kvm"), "ppc64le", NULL, { .firmware = QEMU_NEITHER } },
                 { COMMAND("qemu-kvm", "-name", "qemu-system-aarch64"), "x86_64", NULL, {} },
+                { COMMAND("/opt/qemu-system-arm/qemu-kvm"), "x86_64", NULL, {} },
                 { COMMAND("qemu-kvm", "-name", "qemu-system-x86_64-microvm"), "x86_64", NULL, {} },
                 /* a place that somebody has chosen */
                 { COMMAND("q", "-device", "virtio-blk-pci,drive=u,bus=rp0"),
