@@ -345,21 +345,13 @@ static bool is_given(const Loader *l, const char *key) {
         return l->given[find_key(key)];
 }
 
-/* dm-integrity's superblock is on the disk, which with it is not noise from its first byte; and ext4 reads
- * from inode tables that were never written, which have no valid tag. */
+/* The disk has nothing but ciphertext then. */
 static void adjust_to_integrity(Loader *l) {
         Config *c = l->config;
 
-        if (streq(c->header, "ram")) {
-                log_warning("Header=ram does not go with Integrity=%s; using Header=disk.", c->integrity);
-                c->header = "disk";
-        }
-        if (streq(c->file_system, "ext4")) {
-                if (is_given(l, "FileSystem"))
-                        log_warning("FileSystem=ext4 does not go with Integrity=%s; using FileSystem=xfs.",
-                                    c->integrity);
-                c->file_system = "xfs";
-        }
+        if (is_given(l, "Header") && streq(c->header, "disk"))
+                log_warning("Header=disk does not go with Integrity=%s; using Header=ram.", c->integrity);
+        c->header = "ram";
 }
 
 /* The store would be in use by then, and its upper cannot be changed under it. */

@@ -34,7 +34,7 @@ static const char match[] =
         "SYMLINK+=\"disk/by-id/virtio-%1$s\", TAG+=\"systemd\"\n"
         "# The mapping's modules, while systemd still waits for the disk, and without a modprobe for each:\n"
         "# two thirds of what the setup would take go into checking their signatures.\n"
-        "ACTION==\"add\", RUN{builtin}+=\"kmod load dm_crypt\"\n";
+        "ACTION==\"add\", RUN{builtin}+=\"kmod load dm_crypt%2$s\"\n";
 
 static const char start_service[] =
         "# VmDisk=hotplug: the disk starts what is otherwise started for the boot.\n"
@@ -56,7 +56,7 @@ int rules_write(const Config *c, const char *root, bool start) {
         int r;
 
         /* The serial has no character that means something in a rule (config.c). */
-        if (asprintf(&head, match, c->serial) < 0 ||
+        if (asprintf(&head, match, c->serial, streq(c->integrity, "no") ? "" : " dm_integrity zram") < 0 ||
             asprintf(&text, "%s%s%s", head, start ? start_service : "", ignore) < 0 ||
             asprintf(&path, "%s" RULES, root) < 0)
                 return log_oom();

@@ -163,19 +163,23 @@ in
           "xfs"
           "btrfs"
         ])
-        (if scratch.integrity == "no" then "ext4" else "xfs")
-        "File system of the pool. Only this one's mkfs is in the initrd."
+        "ext4"
+        "File system of the pool. Only this one's mkfs is in the initrd.";
+    header =
+      option
+        (types.enum [
+          "disk"
+          "ram"
+        ])
+        (if scratch.integrity == "no" then "disk" else "ram")
+        "Where the LUKS2 header is. With ram the image is noise from its first byte; integrity implies it."
       // {
-        defaultText = lib.literalExpression ''if config.ccvm.scratch.integrity == "no" then "ext4" else "xfs"'';
+        defaultText = lib.literalExpression ''if config.ccvm.scratch.integrity == "no" then "disk" else "ram"'';
       };
-    header = option (types.enum [
-      "disk"
-      "ram"
-    ]) "disk" "Where the LUKS2 header is. With ram the image is noise from its first byte.";
     integrity = option (types.enum [
       "no"
       "hmac-sha256"
-    ]) "no" "With hmac-sha256 the host cannot change data unnoticed.";
+    ]) "no" "With hmac-sha256 the host cannot change data, or put old data back, unnoticed. Its tags are in RAM: 0.4 % of what is written.";
     discard = option types.bool true "Pass TRIM down to the disk, so that the sparse image shrinks.";
     deviceTimeoutSec = option (types.ints.between 1 3600) 10 "Seconds to wait for the disk.";
     setupTimeoutSec = option (types.nullOr (types.ints.between 1 3600)) null "Seconds to set it up; null: 10, or as many as to wait for it.";
@@ -198,14 +202,6 @@ in
           {
             assertion = scratch.vmDisk != false -> disk;
             message = "ccvm.scratch.vmDisk wants a disk, and ccvm.scratch.vmDiskSize = 0 says that there is none.";
-          }
-          {
-            assertion = scratch.integrity != "no" -> scratch.fileSystem != "ext4";
-            message = "ccvm.scratch.integrity: ext4 reads what was never written, which has no valid tag: set ccvm.scratch.fileSystem to xfs or btrfs.";
-          }
-          {
-            assertion = scratch.integrity != "no" -> scratch.header == "disk";
-            message = "ccvm.scratch.integrity keeps a superblock on the disk: it does not go with ccvm.scratch.header = \"ram\".";
           }
           {
             assertion = mountedTwice == [ ];
@@ -289,7 +285,7 @@ in
           ++ lib.optional (pkgs.stdenv.hostPlatform.isx86_64 || pkgs.stdenv.hostPlatform.isAarch64) "qemu_fw_cfg"
           ++ lib.optionals (scratch.integrity != "no") [
             "dm_integrity"
-            "authenc"
+            "zram"
             "hmac"
           ]
           # Names of ciphers change from kernel to kernel, and one that is not there fails the build: nixpkgs keeps

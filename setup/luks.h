@@ -19,7 +19,7 @@
 
 typedef struct LuksOptions {
         bool header_in_ram; /* the image is noise from its first byte */
-        bool integrity;     /* HMAC-SHA-256 of each sector; not with header_in_ram, and without discard */
+        bool integrity;     /* with integrity.h below; only with header_in_ram */
         bool discard;       /* pass TRIM down to the disk */
 } LuksOptions;
 
@@ -32,5 +32,8 @@ int luks_open(const Device *d, const LuksOptions *options, Status *s);
  * also if there was none. */
 int luks_close(dev_t disk);
 
-/* The same, but -EBUSY and nothing done if the mapping is in use. */
+/* What is open stays until it is closed, and works until then. */
+int luks_remove_later(void);
+
+/* As luks_close(), but -EBUSY and nothing done if the mapping is in use. */
 int luks_close_unused(void);

@@ -38,9 +38,9 @@
 #include "fileio.h"
 #include "filesystem.h"
 #include "health.h"
+#include "integrity.h"
 #include "log.h"
 #include "luks.h"
-#include "mapping.h"
 #include "mounted.h"
 #include "outcome.h"
 #include "parse.h"
@@ -98,7 +98,7 @@ static int parse_header(const char *value) {
 }
 
 static int parse_integrity(const char *value) {
-        arg_luks.integrity = streq(value, "hmac-sha256");
+        arg_luks.integrity = streq(value, INTEGRITY_NAME);
         return arg_luks.integrity || streq(value, "no") ? 0 : -EINVAL;
 }
 
@@ -220,6 +220,8 @@ static int set_up(Status *s) {
         Stopwatch watch = stopwatch_start();
         int r;
 
+        /* The disk has nothing but ciphertext then. */
+        arg_luks.header_in_ram |= arg_luks.integrity;
         r = device_find(arg_serial, filesystem_size_min(arg_file_system) + LUKS_OVERHEAD, s, &device);
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
         if (r >= 0) {
@@ -233,8 +235,7 @@ static int set_up(Status *s) {
         r = filesystem_make(arg_file_system, LUKS_NODE, s);
         s->timings_usec[TIMING_MKFS] = stopwatch_lap(&watch);
         if (r >= 0)
-                r = pool_mount_disk(arg_file_system, LUKS_NODE, arg_luks.discard && !arg_luks.integrity,
-                                    &arg_layout, s);
+                r = pool_mount_disk(arg_file_system, LUKS_NODE, arg_luks.discard, &arg_layout, s);
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
                 (void) luks_close(device.number);
@@ -468,7 +469,7 @@ static int verb_shutdown(void) {
                 return 0;
         }
         pool_abandon();
-        r = mapping_remove(LUKS_MAPPING);
+        r = luks_remove_later();
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }
 
@@ -499,6 +500,7 @@ static int verb_health(void) {
         r = read_status(&s);
         if (r < 0)
                 return r;
+        integrity_check();
         h = health_read("", &s);
         r = outcome_note_health(&s, h);
         if (h == HEALTH_OK)

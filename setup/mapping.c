@@ -4,6 +4,8 @@
 
 #include <libdevmapper.h>
 
+#include "parse.h"
+
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct dm_task *, dm_task_destroy)
 #define _cleanup_task_ _cleanup_(dm_task_destroyp)
 
@@ -48,6 +50,22 @@ int mapping_get_length(const char *name, uint64_t *ret) {
         (void) dm_get_next_target(task, NULL, &start, &length, &type, &params);
         *ret = length;
         return 0;
+}
+
+int mapping_get_count(const char *name, uint64_t *ret) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_STATUS, name);
+        uint64_t start, length;
+        char *type, *params = NULL;
+        int r;
+
+        r = run(task);
+        if (r < 0)
+                return r;
+        (void) dm_get_next_target(task, NULL, &start, &length, &type, &params);
+        if (!params)
+                return -EINVAL;
+        params[strcspn(params, " ")] = 0;
+        return parse_unsigned(params, UINT64_MAX, ret);
 }
 
 int mapping_is_in_use(const char *name) {

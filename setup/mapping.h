@@ -13,6 +13,10 @@
  * is none of this name; else what the kernel says. */
 int mapping_get_length(const char *name, uint64_t *ret);
 
+/* The first number of its status, of which the kind of target has the meaning. -EINVAL if there is none;
+ * else as above. */
+int mapping_get_count(const char *name, uint64_t *ret);
+
 /* 1 if somebody has it open, 0 if not or if there is none of this name; else what the kernel says. */
 int mapping_is_in_use(const char *name);
 

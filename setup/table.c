@@ -71,18 +71,6 @@ static int parse_option(char *word, CryptTable *t) {
                 t->sector_size = size;
                 return 0;
         }
-        value = startswith(word, "integrity:");
-        if (value) {
-                /* "integrity:32:aead"; a tag without authentication would be of another type. */
-                char *number = (char *) value, *end = strchr(number, ':');
-                if (!end || !streq(end, ":aead"))
-                        return -EINVAL;
-                *end = 0;
-                if (parse_unsigned(number, 4096, &size) < 0)
-                        return -EINVAL;
-                t->tag_size = size;
-                return 0;
-        }
         if (streq(word, "allow_discards")) {
                 t->allow_discards = true;
                 return 0;
@@ -174,22 +162,88 @@ int table_read(const char *name, CryptTable *ret) {
         return 0;
 }
 
+/* "hmac(sha256):" and the key in hex, which is wiped. */
+static int parse_hash(char *word, IntegrityTable *t) {
+        char *key = strrchr(word, ':');
+        int r;
+
+        if (!key || !key[1] || (size_t) (key - word) >= sizeof(t->hash))
+                return -EINVAL;
+        memcpy(t->hash, word, key - word);
+        t->hash[key - word] = 0;
+        r = key[1] == ':' ? -EINVAL : parse_key_size(key + 1, &t->key_size);
+        explicit_bzero(key, strlen(key));
+        return r;
+}
+
+/* Options that are only about the layout of the tags and the journal. */
+static bool is_about_layout(const char *word) {
+        static const char *const prefixes[] = {
+                "journal_sectors:", "interleave_sectors:", "buffer_sectors:", "fix_padding", "fix_hmac",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(prefixes); i++)
+                if (startswith(word, prefixes[i]))
+                        return true;
+        return false;
+}
+
+static int parse_integrity_option(char *word, IntegrityTable *t) {
+        const char *value;
+        uint64_t size;
+        int r = 0;
+
+        if ((value = startswith(word, "meta_device:")))
+                r = parse_device((char *) value, &t->meta_device);
+        else if ((value = startswith(word, "block_size:"))) {
+                r = parse_unsigned(value, 4096, &size);
+                t->sector_size = r >= 0 ? size : 0;
+        } else if ((value = startswith(word, "internal_hash:")))
+                r = parse_hash((char *) value, t);
+        else if (streq(word, "allow_discards"))
+                t->allow_discards = true;
+        else if (!is_about_layout(word))
+                r = -EINVAL;
+        return r < 0 ? -EINVAL : 0;
+}
+
+/* What stands in the way of every table: the text is cut up by it, and wiped behind it. */
+static int parse_integrity(char *p, IntegrityTable *t) {
+        uint64_t tag_size, options;
+        char *word;
+
+        word = next_word(&p);
+        if (!word || parse_device(word, &t->device) < 0 || next_number(&p, INT64_MAX, &t->offset) < 0 ||
+            next_number(&p, 4096, &tag_size) < 0)
+                return -EINVAL;
+        t->tag_size = tag_size;
+
+        word = next_word(&p);
+        if (!word || strlen(word) != 1 || next_number(&p, 64, &options) < 0)
+                return -EINVAL;
+        t->mode = word[0];
+        for (; options > 0; options--) {
+                word = next_word(&p);
+                if (!word || parse_integrity_option(word, t) < 0)
+                        return -EINVAL;
+        }
+        return next_word(&p) ? -EINVAL : 0;
+}
+
 int table_parse_integrity(const char *params, IntegrityTable *ret) {
         _cleanup_free_ char *copy = strdup(params);
-        IntegrityTable t = {};
-        uint64_t tag_size;
-        char *p = copy;
+        IntegrityTable t = { .sector_size = 512 };
+        size_t size;
+        int r;
 
         if (!copy)
                 return -ENOMEM;
-        /* What follows, the mode and its options, is about journal and layout. */
-        char *device = next_word(&p);
-        if (!device || parse_device(device, &t.device) < 0 || next_number(&p, INT64_MAX, &t.offset) < 0 ||
-            next_number(&p, 4096, &tag_size) < 0 || !p)
-                return -EINVAL;
-        t.tag_size = tag_size;
-        *ret = t;
-        return 0;
+        size = strlen(copy);
+        r = parse_integrity(copy, &t);
+        explicit_bzero(copy, size); /* the key */
+        if (r >= 0)
+                *ret = t;
+        return r;
 }
 
 int table_read_integrity(const char *name, IntegrityTable *ret) {
@@ -204,15 +258,26 @@ int table_read_integrity(const char *name, IntegrityTable *ret) {
         if (r < 0)
                 return r;
         t.number = target.number;
+        t.start = target.start;
+        t.length = target.length;
         *ret = t;
         return 0;
 }
 
+typedef struct Difference {
+        bool differs;
+        const char *name;
+} Difference;
+
+static const char *first_difference(const Difference *properties, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (properties[i].differs)
+                        return properties[i].name;
+        return NULL;
+}
+
 const char *table_difference(const CryptTable *a, const CryptTable *b) {
-        const struct {
-                bool differs;
-                const char *name;
-        } properties[] = {
+        const Difference properties[] = {
                 { a->start != b->start, "start" },
                 { a->length != b->length, "length" },
                 { !streq(a->cipher, b->cipher), "cipher" },
@@ -221,12 +286,26 @@ const char *table_difference(const CryptTable *a, const CryptTable *b) {
                 { a->device != b->device, "device" },
                 { a->offset != b->offset, "data offset" },
                 { a->sector_size != b->sector_size, "sector size" },
-                { a->tag_size != b->tag_size, "tag size" },
                 { a->allow_discards != b->allow_discards, "discards" },
         };
 
-        for (size_t i = 0; i < ELEMENTSOF(properties); i++)
-                if (properties[i].differs)
-                        return properties[i].name;
-        return NULL;
+        return first_difference(properties, ELEMENTSOF(properties));
+}
+
+const char *table_integrity_difference(const IntegrityTable *a, const IntegrityTable *b) {
+        const Difference properties[] = {
+                { a->start != b->start, "start" },
+                { a->length != b->length, "length" },
+                { a->device != b->device, "device" },
+                { a->offset != b->offset, "data offset" },
+                { a->tag_size != b->tag_size, "tag size" },
+                { a->mode != b->mode, "mode" },
+                { a->meta_device != b->meta_device, "device for the tags" },
+                { a->sector_size != b->sector_size, "sector size" },
+                { !streq(a->hash, b->hash), "hash" },
+                { a->key_size != b->key_size, "key size" },
+                { a->allow_discards != b->allow_discards, "discards" },
+        };
+
+        return first_difference(properties, ELEMENTSOF(properties));
 }

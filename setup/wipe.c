@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "clock.h"
+#include "integrity.h"
 #include "log.h"
 #include "luks.h"
 #include "mapping.h"
@@ -30,13 +31,20 @@ static int suspend_in_time(void) {
         return -ETIMEDOUT;
 }
 
+/* The key that makes the tags, and these. */
+static int wipe_integrity(Status *s) {
+        int r = integrity_close(0);
+
+        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to remove the tags") : 0;
+}
+
 int wipe_key(Status *s) {
         uint64_t length;
         int r;
 
         r = mapping_get_length(LUKS_MAPPING, &length);
         if (r == -ENODEV)
-                return 0;
+                return wipe_integrity(s);
         if (r >= 0)
                 r = suspend_in_time();
         if (r == -ETIMEDOUT)
@@ -45,7 +53,7 @@ int wipe_key(Status *s) {
                                    "key until then; try again, or power off");
         if (r >= 0)
                 r = mapping_fail(LUKS_MAPPING, length);
-        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to wipe the key") : 0;
+        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to wipe the key") : wipe_integrity(s);
 }
 
 /* By the mount table: a file system that has shut down does not tell of itself. What is not there, or is

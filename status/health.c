@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "fileio.h"
+#include "integritystat.h"
 #include "parse.h"
 
 /* The depth of a disk below the mapping: dm-crypt, dm-integrity, and one to spare. */
@@ -169,7 +170,8 @@ Health health_read(const char *root, const Status *s) {
         if (!name || !disk_is_there(root, name, DEPTH_MAX) || has_shut_down(root))
                 return HEALTH_GONE;
         h = read_mount(root);
-        if (h == HEALTH_OK && (ext4_has_errors(root, name) || btrfs_has_errors(root, name)))
+        if (h == HEALTH_OK &&
+            (ext4_has_errors(root, name) || btrfs_has_errors(root, name) || integrity_has_errors(root)))
                 h = HEALTH_ERRORS;
         return h;
 }

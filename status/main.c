@@ -13,6 +13,7 @@
 
 #include "fileio.h"
 #include "health.h"
+#include "integritystat.h"
 #include "leaks.h"
 #include "log.h"
 #include "mounted.h"
@@ -96,6 +97,10 @@ static uint64_t read_used(void) {
                        : 0;
 }
 
+static bool is_authenticated(const Status *s) {
+        return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
+}
+
 /* The status as it was written, and what is so now. */
 static int print_json(const Now *now) {
         _cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
@@ -110,6 +115,8 @@ static int print_json(const Now *now) {
                         now->status.state == STATE_NONE ? NULL : health_to_string(now->health));
         if (r >= 0)
                 r = sd_json_variant_set_field_unsigned(&v, "usedBytes", read_used());
+        if (r >= 0 && is_authenticated(&now->status))
+                r = sd_json_variant_set_field_unsigned(&v, "tagBytes", integrity_tag_bytes(""));
         if (r < 0)
                 return r;
         return sd_json_variant_dump(v,
@@ -142,6 +149,8 @@ static void print_encryption(const Status *s) {
         printf("%13s: LUKS2 %s, %s\n", "Header", s->uuid ?: "",
                streq(s->header ?: "", "ram") ? "in RAM" : "on the disk");
         print_string("Integrity", s->integrity);
+        if (is_authenticated(s))
+                print_size("Tags in RAM", integrity_tag_bytes(""));
 }
 
 static void print_timings(const Status *s) {
@@ -167,18 +176,23 @@ static void print_mounts(const Status *s, const char **missing) {
                        is_among(missing, *m) ? " (missing: not on the pool)" : "");
 }
 
-static void print_leaks(void) {
+static void print_warnings(const Status *s) {
         const char *leaks[LEAKS_MAX];
         size_t n = leaks_find("", leaks);
 
         for (size_t i = 0; i < n; i++)
                 print_string("Warning", leaks[i]);
+        if (is_authenticated(s) && integrity_is_slow(""))
+                print_string("Warning",
+                             "the CPU has no instructions for SHA-256, and Integrity= makes reading "
+                             "and writing several times slower");
 }
 
 static void print_health(const Status *s, Health health) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "ok",
-                [HEALTH_ERRORS] = "errors (degraded: writes have failed; what was not fsynced may be lost)",
+                [HEALTH_ERRORS] =
+                        "errors (degraded: reads or writes have failed; what was not fsynced may be lost)",
                 [HEALTH_READ_ONLY] = "read-only (degraded: the file system has failed, and takes no writes)",
                 [HEALTH_GONE] = "gone (degraded: the disk is gone, or its file system has shut down)",
         };
@@ -212,7 +226,7 @@ static void print_text(const Now *now) {
         print_mounts(s, now->missing);
         print_timings(s);
         if (s->state == STATE_ENCRYPTED)
-                print_leaks();
+                print_warnings(s);
 }
 
 /* Returns how many mounts are missing, or an error, which is logged. now is the caller's to free in either

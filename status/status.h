@@ -18,6 +18,10 @@
 #define HEALTH_PATH STATUS_DIRECTORY "/health"
 /* Free blocks when what is free was discarded last. */
 #define FREE_PATH STATUS_DIRECTORY "/free"
+/* Number of the zram device with the tags of Integrity= (setup/tags.h). */
+#define TAGS_PATH STATUS_DIRECTORY "/tags"
+/* How many sectors did not match their tags (setup/integrity.h); there once there are any. */
+#define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"
 #define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
 
 typedef enum State {
@@ -70,7 +74,7 @@ typedef struct Status {
         uint64_t sector_size; /* bytes, of the encryption */
         uint64_t keyslots;    /* active keyslots in the header */
         char *header;         /* "disk", "ram" */
-        char *integrity;      /* "no" */
+        char *integrity;      /* "no", "hmac-sha256" */
         char *fs_type;        /* of the pool */
         uint64_t size_bytes;  /* of the mapping, or the limit of the tmpfs */
         char **mounts; /* NULL-terminated; what the pool is meant to be mounted on, without /sysroot */

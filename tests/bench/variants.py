@@ -40,8 +40,9 @@ MAKERS = {
     "xfs-20g": lambda name: ours(name, "xfs, 20 GiB", 20 * GIB, "ccvm.fstype=xfs"),
     "btrfs-20g": lambda name: ours(name, "btrfs, 20 GiB", 20 * GIB, "ccvm.fstype=btrfs"),
     "integrity-20g": lambda name: ours(
-        name, "xfs, 20 GiB, Integrity=hmac-sha256", 20 * GIB, "ccvm.fstype=xfs ccvm.integrity=hmac-sha256"
+        name, "ext4, 20 GiB, Integrity=hmac-sha256", 20 * GIB, "ccvm.integrity=hmac-sha256"
     ),
+    "integrity-1t": lambda name: ours(name, "ext4, 1 TiB, Integrity=hmac-sha256", TIB, "ccvm.integrity=hmac-sha256"),
     "reference-2g": lambda name: reference(name, "shell reference, 2 GiB", 2 * GIB),
     "reference-20g": lambda name: reference(name, "shell reference, 20 GiB", 20 * GIB),
     "reference-128g": lambda name: reference(name, "shell reference, 128 GiB", 128 * GIB),
@@ -52,7 +53,7 @@ NAMES = list(MAKERS)
 # Enough to see whether a change pays.
 QUICK = ["ram", "ext4-20g", "reference-20g"]
 # Whose disk is measured when it is up; plain-20g is one that is not encrypted.
-SPEED = ["plain-20g", "ext4-20g", "reference-20g", "crypttab-20g"]
+SPEED = ["plain-20g", "ext4-20g", "integrity-20g", "reference-20g", "crypttab-20g"]
 
 
 @functools.cache

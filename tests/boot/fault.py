@@ -26,6 +26,7 @@ BOUND = 15
 
 SCRIPT = r"""
 section keyring; grep -e cryptsetup -e logon /proc/keys
+section zram; ls -d /sys/block/zram[1-9]* 2>/dev/null
 section swaps; tail -n +2 /proc/swaps
 section booted; systemctl show multi-user.target -P ActiveEnterTimestampMonotonic
 """
@@ -214,6 +215,7 @@ def check_fault(report, reason, others=()):
     check_degraded(report, reason)
     check_one_pool(report, "ccvm-scratch", others)
     check_equal(report.lines("keyring"), [], "keys left in keyrings")
+    check_equal(report.lines("zram"), [], "devices for tags that are left")
     check_time(report)
 
 

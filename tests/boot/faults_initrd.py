@@ -3,6 +3,7 @@
 
 from cases import GIB, LUKS, MIB, check_equal, check_outcome, directory
 from fault import FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, shim
+from integrity import AUTHENTICATED
 from vm import Image, check
 
 TMPFS = "ccvm-scratch-tmpfs.service"
@@ -35,6 +36,12 @@ def no_xts():
     fault("no-xts", "activate", without_modules("(xts|aesni-intel)"))
 
 
+def no_zram():
+    """Nowhere to put the tags."""
+    report = fault("no-zram", "format", without_modules("zram"), AUTHENTICATED)
+    check("zram" in report.status["detail"], f"detail: {report.status['detail']}")
+
+
 def no_mkfs():
     fault("no-mkfs", "mkfs", {"/usr/sbin/mkfs.ext4": GONE})
 
@@ -42,7 +49,7 @@ def no_mkfs():
 def mkfs_killed():
     """At its very end: the file system is there, and nobody has said that it is good."""
     script = b'#!/bin/sh\n/usr/sbin/mke2fs -t ext4 "$@"\nkill -KILL $$\n'
-    report = fault("mkfs-killed", "mkfs", {"/usr/sbin/mkfs.ext4": (script, 0o755)})
+    report = fault("mkfs-killed", "mkfs", {"/usr/sbin/mkfs.ext4": (script, 0o755)}, AUTHENTICATED)
     check("signal 9" in report.status["detail"], f"detail: {report.status['detail']}")
 
 
@@ -53,7 +60,8 @@ def killed_before_format():
 
 
 def killed_before_activation():
-    fault("killed-before-activation", "internal", shim("formatted", "kill"))
+    """With a device for tags that are formatted, and on no mapping yet."""
+    fault("killed-before-activation", "internal", shim("formatted", "kill"), AUTHENTICATED)
 
 
 HOLDER = """
@@ -75,8 +83,8 @@ def killed_after_activation():
 
 
 def setup_hangs():
-    """With the mapping there, and deaf to SIGTERM."""
-    fault("setup-hangs", "timeout", shim("activated", "hang"))
+    """With the lower of two mappings there, and deaf to SIGTERM."""
+    fault("setup-hangs", "timeout", shim("activated", "hang"), AUTHENTICATED)
 
 
 def fallback_fails_too():

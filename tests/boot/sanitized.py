@@ -6,8 +6,9 @@ import pathlib
 import re
 import subprocess
 
-from cases import DISK, GIB, LUKS, check_authenticated, directory
+from cases import DISK, GIB, LUKS, directory
 from fault import cpio, drop_in
+from integrity import AUTHENTICATED, TAGS_SCRIPT, check_authenticated
 from vm import GUEST, VM, Image
 
 # Of the build with sanitizers.
@@ -40,4 +41,5 @@ class SanitizedVM(VM):
 def sanitized():
     """With integrity, the longest way through the program."""
     image = Image(directory() / "disk", GIB)
-    check_authenticated(SanitizedVM("sanitized", f"{DISK} ccvm.integrity=hmac-sha256", image.device()).run())
+    report = SanitizedVM("sanitized", f"{DISK} {AUTHENTICATED}", image.device(), TAGS_SCRIPT).run()
+    check_authenticated(report, GIB)

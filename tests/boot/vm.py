@@ -38,7 +38,8 @@ section failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f
 section running; systemctl is-system-running
 section mounts; findmnt --json --output TARGET,SOURCE,FSTYPE,OPTIONS --list
 section mappings; dmsetup ls
-section table; dmsetup table
+# The key of dm-integrity's hash is in its table.
+section table; dmsetup table | sed -E 's/(internal_hash:[^: ]*):[0-9a-f]+/\1:KEY/'
 section generated; cd /run/systemd/generator && find . -name '*ccvm*' -o -name '*scratch*' -o -name '*nix*'; cd /
 section messages; journalctl -b -o json --no-pager MESSAGE_ID=7c625ba00f4c42c6bfddbedeaf1ba685 \
     + MESSAGE_ID=0b1a94c4546b462693583107a7ba0724 + MESSAGE_ID=a1b9127a7cab4dcbb72cafc329de128c \

@@ -78,10 +78,10 @@ static void test_accepts(void **state) {
 
 /* Each property alone must be told; a comparison that forgets one would let a downgrade through. */
 static void test_difference(void **state) {
-        CryptTable t[10];
+        CryptTable t[9];
         static const char *const names[] = {
                 "start",  "length",      "cipher",      "key size", "IV offset",
-                "device", "data offset", "sector size", "tag size", "discards",
+                "device", "data offset", "sector size", "discards",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(t); i++)
@@ -94,52 +94,102 @@ static void test_difference(void **state) {
         t[5].device = makedev(1, 0);
         t[6].offset = 0;
         t[7].sector_size = 512;
-        t[8].tag_size = 32;
-        t[9].allow_discards = false;
+        t[8].allow_discards = false;
         for (size_t i = 0; i < ELEMENTSOF(t); i++)
                 assert_string_equal(table_difference(&t[i], &wanted), names[i]);
         assert_null(table_difference(&wanted, &wanted));
 }
 
-static void test_authenticated(void **state) {
-        CryptTable t;
+/* As the kernel prints it; only the key is longer. */
+#define INTEGRITY_OPTIONS                                                       \
+        "meta_device:252:4 block_size:4096 allow_discards journal_sectors:128 " \
+        "interleave_sectors:1 buffer_sectors:128 fix_padding fix_hmac internal_hash:hmac(sha256):"
 
-        assert_int_equal(table_parse("capi:authenc(hmac(sha256),xts(aes))-plain64 :96:logon:x 0 254:0 0 2 "
-                                     "integrity:32:aead sector_size:4096",
-                                     &t),
-                         0);
-        assert_int_equal(t.key_size, 768);
-        assert_int_equal(t.tag_size, 32);
-        assert_int_equal(table_parse("aes-xts-plain64 - 0 8:0 0 1 integrity:32:none", &t), -EINVAL);
-        assert_int_equal(table_parse("aes-xts-plain64 " KEY " 0 8:0 0 1 integrity:32:none", &t), -EINVAL);
-        assert_int_equal(table_parse("aes-xts-plain64 " KEY " 0 8:0 0 1 integrity::aead", &t), -EINVAL);
-        assert_int_equal(table_parse("aes-xts-plain64 " KEY " 0 8:0 0 1 integrity:32", &t), -EINVAL);
-}
-
-static void test_integrity(void **state) {
-        static const char *const rejected[] = {
+static void test_integrity_rejects(void **state) {
+        static const char *const table[] = {
                 "",
                 "254:16",
                 "254:16 2048",
                 "254:16 2048 32",
-                "254:16 x 32 D",
-                "254 2048 32 D",
-                "254:16 2048 -1 D",
+                "254:16 2048 32 D",
+                "254:16 2048 32 D 1",
+                "254:16 2048 32 D x block_size:4096",
+                "254:16 2048 32 DD 1 block_size:4096",
+                "254:16 2048 32 D 1 block_size:8192",
+                "254:16 2048 32 D 1 block_size:4096 more",
+                "254:16 2048 32 D 1 recalculate",
+                "254:16 2048 32 D 1 reset_recalculate",
+                "254:16 2048 32 D 1 legacy_recalculate",
+                "254:16 2048 32 D 1 journal_crypt:ctr(aes):00",
+                "254:16 2048 32 D 1 meta_device:252",
+                "254:16 2048 32 D 1 internal_hash:sha256",
+                "254:16 2048 32 D 1 internal_hash:hmac(sha256):",
+                "254:16 2048 32 D 1 internal_hash:hmac(sha256):0",
+                "254:16 2048 32 D 1 internal_hash:hmac(sha256)::32:logon:x",
+                "254:16 2048 32 D 1 internal_hash:a-name-that-is-far-too-long-for-a-hash:00",
+                "254:16 x 32 D 0",
+                "254 2048 32 D 0",
+                "254:16 2048 -1 D 0",
         };
-        IntegrityTable t;
 
-        for (size_t i = 0; i < ELEMENTSOF(rejected); i++)
-                assert_int_equal(table_parse_integrity(rejected[i], &t), -EINVAL);
-        assert_int_equal(table_parse_integrity("254:16 2048 32 D 1 block_size:4096", &t), 0);
-        assert_int_equal(t.device, makedev(254, 16));
-        assert_int_equal(t.offset, 2048);
-        assert_int_equal(t.tag_size, 32);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                IntegrityTable t;
+                assert_int_equal(table_parse_integrity(table[i], &t), -EINVAL);
+        }
+}
+
+static void test_integrity(void **state) {
+        IntegrityTable wanted_table = {
+                .tag_size = 16,
+                .mode = 'D',
+                .sector_size = 4096,
+                .hash = "hmac(sha256)",
+                .key_size = 32,
+                .allow_discards = true,
+        };
+        static const char *const names[] = {
+                "start",
+                "length",
+                "device",
+                "data offset",
+                "tag size",
+                "mode",
+                "device for the tags",
+                "sector size",
+                "hash",
+                "key size",
+                "discards",
+        };
+        IntegrityTable t, other[11];
+
+        wanted_table.device = makedev(254, 16);
+        wanted_table.meta_device = makedev(252, 4);
+        assert_int_equal(table_parse_integrity("254:16 0 16 D 8 " INTEGRITY_OPTIONS "00112233", &t),
+                         -EINVAL);
+        assert_int_equal(table_parse_integrity("254:16 0 16 D 9 " INTEGRITY_OPTIONS "00112233", &t), 0);
+        assert_null(table_integrity_difference(&t, &wanted_table));
+
+        for (size_t i = 0; i < ELEMENTSOF(other); i++)
+                other[i] = wanted_table;
+        other[0].start++;
+        other[1].length++;
+        other[2].device = 0;
+        other[3].offset = 8;
+        other[4].tag_size = 4;
+        other[5].mode = 'J';
+        other[6].meta_device = 0;
+        other[7].sector_size = 512;
+        strcpy(other[8].hash, "crc32c");
+        other[9].key_size = 0;
+        other[10].allow_discards = false;
+        for (size_t i = 0; i < ELEMENTSOF(other); i++)
+                assert_string_equal(table_integrity_difference(&other[i], &wanted_table), names[i]);
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rejects),    cmocka_unit_test(test_accepts),
-                cmocka_unit_test(test_difference), cmocka_unit_test(test_authenticated),
+                cmocka_unit_test(test_difference), cmocka_unit_test(test_integrity_rejects),
                 cmocka_unit_test(test_integrity),
         };
 

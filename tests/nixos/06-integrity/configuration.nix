@@ -1,4 +1,4 @@
-# The default of the file system follows.
+# The default of the header follows.
 {
   ccvm.scratch.enable = true;
   ccvm.scratch.vmDiskSize = 20;

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What both layers of the disk share in their use of libcryptsetup: keys, and why a call has failed. */
+
+#include <libcryptsetup.h>
+
+#include "status.h"
+
+typedef void SafeMemory;
+DEFINE_TRIVIAL_CLEANUP_FUNC(SafeMemory *, crypt_safe_free)
+#define _cleanup_key_ _cleanup_(crypt_safe_freep)
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct crypt_device *, crypt_free)
+#define _cleanup_crypt_ _cleanup_(crypt_freep)
+
+/* Settings of the library for the whole process; before anything else of it. */
+void cryptsetup_prepare(void);
+
+/* A new key of size bytes in locked memory, which crypt_safe_free() wipes. -ETIMEDOUT if the kernel's
+ * pool is not seeded within seconds, -ENOMEM. */
+int cryptsetup_make_key(size_t size, SafeMemory **ret);
+
+/* status_fail() with what and the library's last message. */
+int cryptsetup_fail(Status *s, Reason reason, int error, const char *what);

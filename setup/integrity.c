@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "integrity.h"
+
+#include <inttypes.h>
+
+#include "cryptsetup.h"
+#include "fileio.h"
+#include "log.h"
+#include "mapping.h"
+#include "parse.h"
+#include "table.h"
+#include "tags.h"
+
+#define MAPPING "ccvm-scratch_dif"
+#define NODE "/dev/mapper/" MAPPING
+
+#define HASH "hmac(sha256)"
+#define KEY_SIZE 32      /* bytes, as many as the hash has */
+#define TAG_SIZE 16U     /* bytes of it: who guesses one has a chance of 2^-128, and an I/O error else */
+#define SECTOR_SIZE 4096 /* bytes that have a tag */
+
+/* The superblock, the journal, which is there and not used, and what rounding costs. */
+#define METADATA_SIZE MIB
+#define JOURNAL_SIZE (64 * KIB)
+
+/* dm-integrity leaves a rest over that is no sector. */
+static uint64_t mapped_size(const Device *disk) {
+        return disk->size / SECTOR_SIZE * SECTOR_SIZE;
+}
+
+/* Without a journal: it keeps data and tags together over a crash, which neither outlives. */
+static int make_mapping(const Device *disk, const Device *tags, bool discard, const SafeMemory *key,
+                        Status *s) {
+        _cleanup_crypt_ struct crypt_device *cd = NULL;
+        const struct crypt_params_integrity params = {
+                .journal_size = JOURNAL_SIZE,
+                .tag_size = TAG_SIZE,
+                .sector_size = SECTOR_SIZE,
+                .integrity = HASH,
+                .integrity_key_size = KEY_SIZE,
+        };
+        uint32_t flags = CRYPT_ACTIVATE_PRIVATE | CRYPT_ACTIVATE_NO_JOURNAL |
+                         (discard ? CRYPT_ACTIVATE_ALLOW_DISCARDS : 0);
+        int r;
+
+        r = crypt_init_data_device(&cd, tags->node, disk->node);
+        if (r >= 0)
+                r = crypt_format(cd, CRYPT_INTEGRITY, NULL, NULL, NULL, key, KEY_SIZE, (void *) &params);
+        if (r < 0)
+                return cryptsetup_fail(s, REASON_FORMAT, r, "Failed to format the tags");
+        r = crypt_activate_by_volume_key(cd, MAPPING, key, KEY_SIZE, flags);
+        return r < 0 ? cryptsetup_fail(s, REASON_ACTIVATE, r, "Failed to activate the integrity mapping")
+                     : 0;
+}
+
+/* Compares the kernel's table with what was asked for. */
+static int verify(const Device *disk, const Device *tags, bool discard, Status *s, Device *ret) {
+        const IntegrityTable wanted = {
+                .length = mapped_size(disk) / 512,
+                .device = disk->number,
+                .tag_size = TAG_SIZE,
+                .mode = 'D',
+                .meta_device = tags->number,
+                .sector_size = SECTOR_SIZE,
+                .hash = HASH,
+                .key_size = KEY_SIZE * 8,
+                .allow_discards = discard,
+        };
+        const char *difference;
+        IntegrityTable t;
+        int r;
+
+        r = table_read_integrity(MAPPING, &t);
+        if (r < 0)
+                return status_fail(s, REASON_VERIFY, r, "There is no integrity target of the expected form");
+        difference = table_integrity_difference(&t, &wanted);
+        if (difference)
+                return status_fail(s, REASON_VERIFY, 0,
+                                   "The integrity target has another %s than was asked for", difference);
+        ret->number = t.number;
+        ret->size = t.length * 512;
+        ret->node = strdup(NODE);
+        return ret->node ? 0 : status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+}
+
+int integrity_open(const Device *disk, bool discard, Status *s, Device *ret) {
+        _cleanup_(device_done) Device tags = {};
+        _cleanup_key_ SafeMemory *key = NULL;
+        int r;
+
+        r = cryptsetup_make_key(KEY_SIZE, &key);
+        if (r < 0)
+                return status_fail(s, REASON_RNG, r, "Failed to get an integrity key from the kernel");
+        r = tags_make(METADATA_SIZE + mapped_size(disk) / SECTOR_SIZE * TAG_SIZE, s, &tags);
+        if (r >= 0)
+                r = make_mapping(disk, &tags, discard, key, s);
+        if (r >= 0)
+                r = verify(disk, &tags, discard, s, ret);
+        if (r < 0)
+                (void) integrity_close(disk->number);
+        return r;
+}
+
+/* The kernel counts them since the mapping was made. */
+void integrity_check(void) {
+        _cleanup_free_ char *text = NULL;
+        uint64_t n = 0;
+
+        if (mapping_get_count(MAPPING, &n) < 0 || n == 0)
+                return;
+        if (access(MISMATCHES_PATH, F_OK) < 0)
+                log_error("A sector of the scratch disk is not what was written: the host, or its disk, has "
+                          "changed it. Reading it was an I/O error.");
+        if (asprintf(&text, "%" PRIu64 "\n", n) >= 0)
+                (void) file_write_atomic(MISMATCHES_PATH, text, 0644);
+}
+
+int integrity_close(dev_t disk) {
+        int r, q;
+
+        r = mapping_take_down(MAPPING);
+        /* libcryptsetup has one with a random name while it formats. */
+        q = disk ? mapping_take_down_all("temporary-cryptsetup-", disk) : 0;
+        r = r < 0 ? r : q;
+        q = tags_remove();
+        return r < 0 ? r : q;
+}
+
+int integrity_remove_later(void) {
+        return mapping_remove(MAPPING);
+}
