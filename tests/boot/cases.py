@@ -2,11 +2,9 @@
 """The boots: each function is a case, and its name is the test's."""
 
 import collections
-import hashlib
 import json
 import os
 import pathlib
-import signal
 import subprocess
 import tempfile
 
@@ -234,12 +232,21 @@ def setup_fails():
 
 
 def credential():
-    """The marker as a system credential, as a wrapper in front of any VMM can give it."""
+    """The marker as a system credential, as a wrapper in front of any VMM can give it, and options likewise."""
     image = Image(directory() / "disk", 1 * GIB)
-    fw_cfg = ["name=opt/io.systemd.credentials/ccvm.vm-disk,string=1"]
-    report = VM("credential", "", image.device(), fw_cfg=fw_cfg).run()
+    conf = image.path.with_name("conf")
+    conf.write_text("# a file\n[Scratch]\nMounts=/scratch /data:750\nFallback=fail\n")
+    fw_cfg = [
+        "name=opt/io.systemd.credentials/ccvm.vm-disk,string=1",
+        f"name=opt/io.systemd.credentials/ccvm.conf,file={conf}",
+    ]
+    script = "section data; stat -c %a /data; cat /run/ccvm-scratch/config\n"
+    report = VM("credential", "", image.device(), script, fw_cfg=fw_cfg).run()
     check_encrypted(report, 1 * GIB)
     check_scratch(report, "ext4")
+    check_equal(report.mount("/data")["source"], "/dev/mapper/ccvm-scratch[/data]", "/data")
+    check_equal(report.lines("data")[0], "750", "mode of /data")
+    check("Fallback=fail" in report.lines("data"), "what Fallback= is")
 
 
 def header_in_ram():

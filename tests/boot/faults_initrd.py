@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Faults of the initrd: what is missing, dies or hangs. Each function is a case, and its name is the test's."""
 
-from cases import GIB, LUKS, MIB, check_equal, check_outcome, directory
+from cases import LUKS, MIB, check_equal, check_outcome, directory
 from fault import FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, shim
 from integrity import AUTHENTICATED
 from vm import Image, check

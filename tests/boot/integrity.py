@@ -20,9 +20,9 @@ section hash; grep -A1 '^name.*hmac(sha256)' /proc/crypto | grep -o 'sha256-[^)]
 """
 
 
-def check_authenticated(report, size, fs_type="ext4"):
+def check_authenticated(report, size, fs_type="ext4", reports=1):
     """The tables of both layers, as the kernel has them."""
-    check_outcome(report, "encrypted")
+    check_outcome(report, "encrypted", reports=reports)
     status = report.status
     wanted = {
         "cipher": "aes-xts-plain64", "keySize": 512, "sectorSize": SECTOR, "keyslots": 0, "sizeBytes": size,

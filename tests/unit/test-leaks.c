@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "test.h"
+#include "root.h"
 
-#include <ftw.h>
-
-#include "fileio.h"
 #include "leaks.h"
 
 #define SWAPS "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-
-static char root[] = "/tmp/test-leaks-XXXXXX";
-
-static void put(const char *path, const char *text) {
-        _cleanup_free_ char *full = NULL;
-
-        assert_true(asprintf(&full, "%s%s", root, path) > 0);
-        char *slash = strrchr(full, '/');
-        *slash = 0;
-        assert_int_equal(mkdir_parents(full, 0755), 0);
-        *slash = '/';
-        assert_int_equal(file_write_atomic(full, text, 0644), 0);
-}
 
 static void test_leaks(void **state) {
         static const struct {
@@ -55,18 +39,6 @@ static void test_leaks(void **state) {
                         strncat(found, leaks[k], strcspn(leaks[k], " ") + 1);
                 assert_string_equal(found, table[i].leaks);
         }
-}
-
-static int make_root(void **state) {
-        return mkdtemp(root) ? 0 : -1;
-}
-
-static int take(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
-        return remove(path);
-}
-
-static int remove_root(void **state) {
-        return nftw(root, take, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void) {

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "root.h"
+
+#include "integritystat.h"
+
+/* As the kernel prints them, padded. */
+#define MM_STAT "84934656     3437    98304 507478016    98304    20689        0        0        0\n"
+
+static void test_tags(void **state) {
+        assert_int_equal(integrity_tag_bytes(root), 0); /* nothing is there */
+        assert_false(integrity_has_errors(root));
+
+        put("/sys/block/zram2/mm_stat", MM_STAT);
+        put("/sys/block/zram2/io_stat", "       0        0        0        3\n");
+        put("/run/ccvm-scratch/tags", "3");
+        assert_int_equal(integrity_tag_bytes(root), 0);
+        put("/run/ccvm-scratch/tags", "2");
+        assert_int_equal(integrity_tag_bytes(root), 98304);
+        assert_false(integrity_has_errors(root));
+
+        put("/sys/block/zram2/io_stat", "       0        1        0        3\n");
+        assert_true(integrity_has_errors(root));
+        put("/sys/block/zram2/io_stat", "");
+        assert_false(integrity_has_errors(root));
+        put("/run/ccvm-scratch/mismatches", "1\n");
+        assert_true(integrity_has_errors(root));
+}
+
+static void test_cpu(void **state) {
+        static const struct {
+                const char *cpuinfo;
+                bool slow;
+        } table[] = {
+                { "", false },
+                { "processor\t: 0\nflags\t\t: fpu sha_ni avx\n", false },
+                { "processor\t: 0\nflags\t\t: fpu avx\n", true },
+                { "processor\t: 0\nFeatures\t: fp aes sha1 sha2\n", false },
+                { "processor\t: 0\nFeatures\t: fp aes sha1\n", true },
+                { "processor\t: 0\nisa\t\t: rv64imafdc\n", false },
+        };
+
+        assert_false(integrity_is_slow(root));
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                put("/proc/cpuinfo", table[i].cpuinfo);
+                assert_int_equal(integrity_is_slow(root), table[i].slow);
+        }
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_tags),
+                cmocka_unit_test(test_cpu),
+        };
+
+        return cmocka_run_group_tests(tests, make_root, remove_root);
+}
