@@ -55,9 +55,7 @@ static int remove_device(uint64_t number) {
         int r;
 
         do {
-                r = write_attribute(number, "reset", 1);
-                if (r >= 0)
-                        r = write_number(CONTROL "/hot_remove", number);
+                r = write_number(CONTROL "/hot_remove", number);
                 if (r != -EBUSY)
                         return r == -ENOENT || r == -ENODEV ? 0 : r;
                 (void) usleep(REMOVE_PAUSE_USEC);
@@ -71,11 +69,9 @@ static int add_device(uint64_t *ret) {
         size_t n = 0;
         int r;
 
-        do {
-                r = read_number(CONTROL "/hot_add", &number);
-                if (r >= 0 && number < NUMBER_MIN)
-                        skipped[n++] = number;
-        } while (r >= 0 && number < NUMBER_MIN && n < ELEMENTSOF(skipped));
+        while ((r = read_number(CONTROL "/hot_add", &number)) >= 0 && number < NUMBER_MIN &&
+               n < ELEMENTSOF(skipped))
+                skipped[n++] = number;
         while (n > 0)
                 (void) remove_device(skipped[--n]);
         *ret = number;
