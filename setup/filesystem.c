@@ -118,17 +118,29 @@ static void read_first_line(int fd, char *line, size_t size) {
                         *p = '?';
 }
 
+/* The strings are not copied. The caller frees the list; NULL if out of memory. */
+static char **make_argv(const FileSystem *fs, const char *node) {
+        size_t n = 0;
+        char **argv;
+
+        while (fs->mkfs[n])
+                n++;
+        argv = calloc(n + 2, sizeof(char *));
+        if (!argv)
+                return NULL;
+        memcpy(argv, fs->mkfs, n * sizeof(char *));
+        argv[n] = (char *) node;
+        return argv;
+}
+
 int filesystem_make(const FileSystem *fs, const char *node, Status *s) {
         _cleanup_close_ int read_fd = -EBADF, write_fd = -EBADF;
-        char *argv[16], line[160];
+        _cleanup_free_ char **argv = make_argv(fs, node);
+        char line[160];
         int fds[2], wstatus;
-        size_t n = 0;
 
-        for (; fs->mkfs[n]; n++)
-                argv[n] = (char *) fs->mkfs[n];
-        argv[n++] = (char *) node;
-        argv[n] = NULL;
-
+        if (!argv)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to make a file system");
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return status_fail(s, REASON_INTERNAL, errno, "Failed to create a pipe");
         read_fd = fds[0];
