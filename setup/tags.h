@@ -4,14 +4,13 @@
 /* The RAM device for all that dm-integrity keeps beside the data (Integrity=). The host cannot reach a
  * sector's tag there, so that a sector that it changes, moves or puts back as it was does not match.
  *
- * It is a zram device of our own. Each tag begins as 0xf6, dm-integrity's filler for discarded sectors,
- * whose content is not checked: what was never written can be read, and no sector has to be wiped. zram
- * keeps a page of one repeated byte as an entry of its table: tags take memory as data is written. */
+ * Each tag begins as 0xf6, dm-integrity's filler for discarded sectors, whose content is not checked: what
+ * was never written can be read, and no sector has to be wiped. */
 
 #include "device.h"
 
-/* Makes a device of at least size bytes, all of them 0xf6. A failure is noted in s, and leaves none. The
- * caller calls device_done(). */
+/* Makes a device of at least size bytes, all of them 0xf6: a zram (zram.h), or where there is none a loop
+ * device in RAM (ramloop.h). A failure is noted in s, and leaves none. The caller calls device_done(). */
 int tags_make(uint64_t size, Status *s, Device *ret);
 
 /* Takes away what tags_make() made in this boot, also in an earlier process; 0 also if there is none. What

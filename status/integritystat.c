@@ -7,14 +7,12 @@
 #include "status.h"
 
 /* Number field, from 0, of an attribute of the device; 0 if there is none. */
-static uint64_t read_field(const char *root, const char *attribute, unsigned field) {
-        _cleanup_free_ char *noted = NULL, *number = NULL, *path = NULL, *text = NULL;
+static uint64_t read_field(const char *root, const char *name, const char *attribute, unsigned field) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
         uint64_t n;
         char *p, *word;
 
-        if (asprintf(&noted, "%s" TAGS_PATH, root) < 0 || file_read(noted, 32, &number) < 0 ||
-            parse_unsigned(number, UINT32_MAX, &n) < 0 ||
-            asprintf(&path, "%s/sys/block/zram%s/%s", root, number, attribute) < 0 ||
+        if (asprintf(&path, "%s/sys/block/%s/%s", root, name, attribute) < 0 ||
             file_read(path, KIB, &text) < 0)
                 return 0;
         p = text;
@@ -26,15 +24,28 @@ static uint64_t read_field(const char *root, const char *attribute, unsigned fie
         return word && parse_unsigned(word, UINT64_MAX, &n) >= 0 ? n : 0;
 }
 
-/* Documentation/admin-guide/blockdev/zram.rst has the fields. */
+/* The caller frees it; NULL if there is none. */
+static char *read_name(const char *root) {
+        _cleanup_free_ char *path = NULL;
+        char *name = NULL;
+
+        return asprintf(&path, "%s" TAGS_PATH, root) >= 0 && file_read(path, 32, &name) >= 0 ? name : NULL;
+}
+
+/* Documentation/admin-guide/blockdev/zram.rst has the fields. What is no zram has taken its whole size. */
 uint64_t integrity_tag_bytes(const char *root) {
-        return read_field(root, "mm_stat", 2);
+        _cleanup_free_ char *name = read_name(root);
+
+        if (!name)
+                return 0;
+        return startswith(name, "zram") ? read_field(root, name, "mm_stat", 2)
+                                        : read_field(root, name, "size", 0) * 512;
 }
 
 bool integrity_has_errors(const char *root) {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *name = read_name(root), *path = NULL;
 
-        return read_field(root, "io_stat", 1) > 0 ||
+        return (name && read_field(root, name, "io_stat", 1) > 0) ||
                (asprintf(&path, "%s" MISMATCHES_PATH, root) >= 0 && access(path, F_OK) >= 0);
 }
 

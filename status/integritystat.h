@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What Integrity= costs and whether it works: its tags are in a zram device (setup/tags.h), of which sysfs
+/* What Integrity= costs and whether it works: its tags are in a device in RAM (setup/tags.h), of which sysfs
  * tells. root is where /run, /sys and /proc are, "" but in tests. */
 
 #include <stdint.h>

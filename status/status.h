@@ -18,7 +18,7 @@
 #define HEALTH_PATH STATUS_DIRECTORY "/health"
 /* Free blocks when what is free was discarded last. */
 #define FREE_PATH STATUS_DIRECTORY "/free"
-/* Number of the zram device with the tags of Integrity= (setup/tags.h). */
+/* Name of the device in RAM with the tags of Integrity= (setup/tags.h). */
 #define TAGS_PATH STATUS_DIRECTORY "/tags"
 /* How many sectors did not match their tags (setup/integrity.h); there once there are any. */
 #define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"

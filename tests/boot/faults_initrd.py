@@ -37,9 +37,19 @@ def no_xts():
 
 
 def no_zram():
-    """Nowhere to put the tags."""
-    report = fault("no-zram", "format", without_modules("zram"), AUTHENTICATED)
-    check("zram" in report.status["detail"], f"detail: {report.status['detail']}")
+    """The tags are in a loop device then, which takes the RAM for all of them; and goes with a wipe."""
+    script = r"""
+section tags; cat /run/ccvm-scratch/tags; echo; cat /sys/block/loop0/size; losetup -n -O BACK-FILE,AUTOCLEAR
+section use; head -c 8M /dev/urandom >/tmp/big; cp /tmp/big /scratch; sync; echo 3 >/proc/sys/vm/drop_caches; cmp /tmp/big /scratch/big && echo same
+section told; journalctl -b -o cat -t ccvm-scratch-setup | grep 'no zram'
+section wiped; ccvm-scratch wipe --yes; echo $?; losetup -n 2>/dev/null || true
+"""
+    report = FaultVM("no-zram", AUTHENTICATED, image().device(), script, without_modules("zram")).run()
+    check_outcome(report, "encrypted")
+    check_equal([report.status["integrity"], report.line("use")], ["hmac-sha256", "same"], "the disk")
+    check_equal(report.lines("tags")[:2], ["loop0", "4096"], "the tags")
+    check_equal(len(report.lines("told")), 1, "how often it is told")
+    check_equal(report.lines("wiped"), ["0"], "loop devices after a wipe")
 
 
 def no_mkfs():

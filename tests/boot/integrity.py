@@ -13,7 +13,7 @@ AUTHENTICATED = "ccvm.integrity=hmac-sha256"
 SECTOR = 4096
 
 TAGS_SCRIPT = r"""
-tags=/sys/block/zram$(cat /run/ccvm-scratch/tags)
+tags=/sys/block/$(cat /run/ccvm-scratch/tags)
 section tags; basename $tags; cat $tags/dev
 section zram; (cd /sys/block && ls -d zram*)
 section hash; grep -A1 '^name.*hmac(sha256)' /proc/crypto | grep -o 'sha256-[^)]*'; grep -m1 -ow sha_ni /proc/cpuinfo

@@ -13,15 +13,19 @@ static void test_tags(void **state) {
 
         put("/sys/block/zram2/mm_stat", MM_STAT);
         put("/sys/block/zram2/io_stat", "       0        0        0        3\n");
-        put("/run/ccvm-scratch/tags", "3");
+        put("/run/ccvm-scratch/tags", "zram3");
         assert_int_equal(integrity_tag_bytes(root), 0);
-        put("/run/ccvm-scratch/tags", "2");
+        put("/run/ccvm-scratch/tags", "zram2");
         assert_int_equal(integrity_tag_bytes(root), 98304);
         assert_false(integrity_has_errors(root));
 
         put("/sys/block/zram2/io_stat", "       0        1        0        3\n");
         assert_true(integrity_has_errors(root));
         put("/sys/block/zram2/io_stat", "");
+        assert_false(integrity_has_errors(root));
+        put("/sys/block/loop1/size", "4096\n");
+        put("/run/ccvm-scratch/tags", "loop1");
+        assert_int_equal(integrity_tag_bytes(root), 2 * 1024 * 1024);
         assert_false(integrity_has_errors(root));
         put("/run/ccvm-scratch/mismatches", "1\n");
         assert_true(integrity_has_errors(root));
