@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A zram device of our own: a block device in RAM, which keeps a page of one repeated byte as an entry of its
- * table, and is never swapped. */
+/* A zram device of our own: a block device in RAM, which keeps a page of one repeated byte as an entry of
+ * its table, and is never swapped. */
 
 #include <stdint.h>
 
