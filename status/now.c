@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "now.h"
+
+#include <sys/statvfs.h>
+
+#include "fileio.h"
+#include "log.h"
+#include "mounted.h"
+#include "parse.h"
+
+#define STATUS_MAX (64 * KIB)
+
+void now_done(Now *now) {
+        free(now->text);
+        status_done(&now->status);
+        free(now->missing);
+}
+
+/* Something was asked for, and nobody has set it up: not yet, or never. */
+static int format_not_set_up(char **ret) {
+        return status_format(&(Status) { .state = STATE_NONE,
+                                         .detail =
+                                                 (char *) "A pool was asked for, and is not set up: a disk "
+                                                          "that is to be hot-plugged is not there yet, or "
+                                                          "the boot has not come so far" },
+                             ret);
+}
+
+/* The status text. Where nothing was asked for there is no file, and that is a status too. */
+static int read_status(char **ret) {
+        int r;
+
+        r = file_read(STATUS_PATH, STATUS_MAX, ret);
+        if (r == -ENOENT && access(ATTEMPTED_PATH, F_OK) >= 0)
+                return log_error_errno(r, "The pool was set up, but its status '%s' is gone", STATUS_PATH);
+        if (r == -ENOENT && access(ASKED_PATH, F_OK) >= 0)
+                return format_not_set_up(ret);
+        if (r == -ENOENT)
+                return status_format(&(Status) { .state = STATE_OFF }, ret);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        return 0;
+}
+
+/* Bytes of the pool that are in use; 0 if there is none. */
+static uint64_t read_used(void) {
+        struct statvfs v;
+        dev_t pool;
+
+        return mounted_pool(&pool) >= 0 && statvfs(POOL_DIRECTORY, &v) >= 0
+                       ? (uint64_t) (v.f_blocks - v.f_bfree) * v.f_frsize
+                       : 0;
+}
+
+int now_load(Now *now) {
+        int r;
+
+        r = read_status(&now->text);
+        if (r < 0)
+                return r;
+        r = status_parse(now->text, &now->status);
+        if (r < 0)
+                return log_error_errno(r, "'%s' is no status", STATUS_PATH);
+        now->health = health_read("", &now->status);
+        now->used_bytes = read_used();
+        r = mounted_missing(&now->status, &now->missing);
+        return r < 0 ? log_oom() : r;
+}

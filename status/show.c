@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "show.h"
+
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <systemd/sd-json.h>
+#include <time.h>
+
+#include "integritystat.h"
+#include "leaks.h"
+
+static bool is_authenticated(const Status *s) {
+        return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
+}
+
+/* The status as it was written, and what is so now. */
+int show_json(const Now *now, JsonForm form) {
+        _cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+        int r;
+
+        r = sd_json_parse(now->text, 0, &v, NULL, NULL);
+        if (r >= 0)
+                r = sd_json_variant_set_field_strv(&v, "missing", (char **) now->missing);
+        if (r >= 0)
+                r = sd_json_variant_set_field_string(
+                        &v, "health",
+                        now->status.state == STATE_NONE ? NULL : health_to_string(now->health));
+        if (r >= 0)
+                r = sd_json_variant_set_field_unsigned(&v, "usedBytes", now->used_bytes);
+        if (r >= 0 && is_authenticated(&now->status))
+                r = sd_json_variant_set_field_unsigned(&v, "tagBytes", integrity_tag_bytes(""));
+        if (r < 0)
+                return r;
+        return sd_json_variant_dump(v,
+                                    form == JSON_SHORT ? SD_JSON_FORMAT_NEWLINE
+                                                       : SD_JSON_FORMAT_PRETTY | SD_JSON_FORMAT_COLOR_AUTO,
+                                    stdout, NULL);
+}
+
+#define SIZE_TEXT_MAX 32
+
+/* "1.5G", into buffer. */
+static const char *format_size(uint64_t bytes, char buffer[static SIZE_TEXT_MAX]) {
+        static const char units[] = "KMGTPE";
+        double n = bytes / 1024.0;
+        size_t u = 0;
+
+        for (; n >= 1024 && units[u + 1]; u++)
+                n /= 1024;
+        snprintf(buffer, SIZE_TEXT_MAX, "%.1f%c", n, units[u]);
+        return buffer;
+}
+
+static void print_string(const char *label, const char *value) {
+        if (value)
+                printf("%13s: %s\n", label, value);
+}
+
+static void print_encryption(const Status *s) {
+        char tags[SIZE_TEXT_MAX];
+
+        if (!s->cipher)
+                return;
+        printf("%13s: %s, %" PRIu64 "-bit key, %" PRIu64 "-byte sectors, %" PRIu64 " keyslots\n", "Cipher",
+               s->cipher, s->key_size, s->sector_size, s->keyslots);
+        printf("%13s: LUKS2 %s, %s\n", "Header", s->uuid ?: "",
+               streq(s->header ?: "", "ram") ? "in RAM" : "on the disk");
+        if (is_authenticated(s))
+                printf("%13s: %s, tags take %s of RAM\n", "Integrity", s->integrity,
+                       format_size(integrity_tag_bytes(""), tags));
+        else
+                print_string("Integrity", s->integrity);
+}
+
+static void print_use(const Now *now) {
+        uint64_t size = now->status.size_bytes, used = now->used_bytes;
+        char buffers[2][SIZE_TEXT_MAX];
+
+        if (size > 0)
+                printf("%13s: %s of %s (%.0f%%)\n", "Used", format_size(used, buffers[0]),
+                       format_size(size, buffers[1]), 100.0 * used / size);
+}
+
+/* Since the status was written; nothing if the clock has been set back. */
+static void print_age(void) {
+        struct stat st;
+        time_t age;
+
+        if (stat(STATUS_PATH, &st) < 0 || (age = time(NULL) - st.st_mtime) < 0)
+                return;
+        if (age < 60)
+                printf("%13s: %lli s\n", "Since", (long long) age);
+        else if (age < 24 * 3600)
+                printf("%13s: %lli h %lli min\n", "Since", (long long) age / 3600,
+                       (long long) age / 60 % 60);
+        else
+                printf("%13s: %lli d %lli h\n", "Since", (long long) age / (24 * 3600),
+                       (long long) age / 3600 % 24);
+}
+
+/* What a person can do about it; NULL if it is good as it is. */
+static const char *find_remedy(const Now *now) {
+        static const char *const by_reason[_REASON_MAX] = {
+                [REASON_DEVICE_TIMEOUT] =
+                        "attach a disk with this serial and reboot; if it comes late, raise "
+                        "DeviceTimeoutSec=",
+                [REASON_DEVICE_AMBIGUOUS] = "give one disk alone this serial, or choose another by Serial=",
+                [REASON_DEVICE_READ_ONLY] = "attach the disk writable, and reboot",
+                [REASON_DEVICE_TOO_SMALL] = "attach a larger disk, and reboot",
+                [REASON_DEVICE_IN_USE] = "lsblk(8) shows what uses the disk: take that out of the image",
+                [REASON_RNG] = "give the VM a virtio-rng, and reboot",
+                [REASON_TIMEOUT] = "raise SetupTimeoutSec=, or find out what makes the disk slow",
+                [REASON_WIPED] = "reboot for a new disk",
+        };
+        const Status *s = &now->status;
+
+        if (s->reason != REASON_NONE)
+                return by_reason[s->reason] ?: "see journalctl -b -u ccvm-scratch-luks.service";
+        if (s->state == STATE_ENCRYPTED && now->health != HEALTH_OK)
+                return "see journalctl -b -k, put elsewhere what matters, and reboot for a new disk";
+        return now->missing[0] ? "findmnt(8) shows what is mounted there instead" : NULL;
+}
+
+static void print_timings(const Status *s) {
+        const uint64_t *t = s->timings_usec;
+
+        if (t[TIMING_TOTAL] == 0)
+                return;
+        printf("%13s: %.0f ms (wait %.0f, format %.0f, activate %.0f, mkfs %.0f, mount %.0f)\n", "Took",
+               t[TIMING_TOTAL] / 1e3, t[TIMING_WAIT] / 1e3, t[TIMING_FORMAT] / 1e3, t[TIMING_ACTIVATE] / 1e3,
+               t[TIMING_MKFS] / 1e3, t[TIMING_MOUNT] / 1e3);
+}
+
+static bool is_among(const char **list, const char *s) {
+        for (; *list; list++)
+                if (streq(*list, s))
+                        return true;
+        return false;
+}
+
+static void print_mounts(const Status *s, const char **missing) {
+        for (char **m = s->mounts; m && *m; m++)
+                printf("%13s: %s%s\n", m == s->mounts ? "Mounts" : "", *m,
+                       is_among(missing, *m) ? " (missing: not on the pool)" : "");
+}
+
+static void print_warnings(const Status *s) {
+        const char *leaks[LEAKS_MAX];
+        size_t n = leaks_find("", leaks);
+
+        for (size_t i = 0; i < n; i++)
+                print_string("Warning", leaks[i]);
+        if (is_authenticated(s) && integrity_is_slow(""))
+                print_string("Warning",
+                             "the CPU has no instructions for SHA-256, and Integrity= makes reading "
+                             "and writing several times slower");
+}
+
+static void print_health(const Status *s, Health health) {
+        static const char *const explanations[_HEALTH_MAX] = {
+                [HEALTH_OK] = "ok",
+                [HEALTH_ERRORS] =
+                        "errors (degraded: reads or writes have failed; what was not fsynced may be lost)",
+                [HEALTH_READ_ONLY] = "read-only (degraded: the file system has failed, and takes no writes)",
+                [HEALTH_GONE] = "gone (degraded: the disk is gone, or its file system has shut down)",
+        };
+
+        if (s->state == STATE_ENCRYPTED)
+                print_string("Health", explanations[health]);
+}
+
+void show_text(const Now *now) {
+        static const char *const explanations[_STATE_MAX] = {
+                [STATE_OFF] = "off (no disk was asked for)",
+                [STATE_ENCRYPTED] = "encrypted",
+                [STATE_TMPFS] = "tmpfs (degraded: the pool is in RAM)",
+                [STATE_NONE] = "none (degraded: there is no pool)",
+        };
+        const Status *s = &now->status;
+
+        print_string("State", explanations[s->state]);
+        print_string("Reason", reason_to_string(s->reason));
+        print_string("Detail", s->detail);
+        print_health(s, now->health);
+        print_string("To do", find_remedy(now));
+        print_use(now);
+        print_age();
+        print_mounts(s, now->missing);
+        print_string("Disk", s->device);
+        print_string("Mapping", s->mapper);
+        print_string("File system", s->fs_type);
+        print_encryption(s);
+        print_timings(s);
+        if (s->state == STATE_ENCRYPTED)
+                print_warnings(s);
+}

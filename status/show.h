@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The status on standard output, for people and for programs (ccvm-scratch(1)). */
+
+#include "now.h"
+
+typedef enum JsonForm { JSON_OFF, JSON_SHORT, JSON_PRETTY } JsonForm;
+
+void show_text(const Now *now);
+
+/* What sd-json(3) says. */
+int show_json(const Now *now, JsonForm form);
