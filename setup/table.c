@@ -207,7 +207,7 @@ static int parse_integrity_option(char *word, IntegrityTable *t) {
         return r < 0 ? -EINVAL : 0;
 }
 
-/* What stands in the way of every table: the text is cut up by it, and wiped behind it. */
+/* The text is cut up. */
 static int parse_integrity(char *p, IntegrityTable *t) {
         uint64_t tag_size, options;
         char *word;
