@@ -99,7 +99,7 @@ class Place:
         process = self.start(*options, report=report)
         time.sleep(0.1)
         process.terminate()
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=60)
         return process.returncode, stderr
 
     def facts(self, key):
@@ -122,7 +122,7 @@ class Place:
         return sorted(p.name for p in self.scratch.iterdir())
 
 
-def wait_until(condition, what, seconds=10):
+def wait_until(condition, what, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
@@ -643,7 +643,7 @@ def _(place):
 
 def nothing_left(place, process):
     """The VMM has ended; the watcher has, too, when the pipe that is its stderr ends."""
-    equal(process.communicate(timeout=10)[1], "")
+    equal(process.communicate(timeout=60)[1], "")
     assert not alive(int(place.facts("pid")[0]))
     equal(place.left(), [])
     equal(holders(place.scratch), [])
@@ -918,7 +918,7 @@ def _(place):
     equal(process.stderr.readline(), "ccvm-scratch-run: guest has said nothing of its disk\n")
     time.sleep(1.2)
     process.terminate()
-    equal(process.communicate(timeout=10)[1], "")
+    equal(process.communicate(timeout=60)[1], "")
 
 
 @case("the guest's report: the watcher lives as long as the VMM")
@@ -930,7 +930,7 @@ def _(place):
         time.sleep(0.1)
         equal(len(holders(stderr)), 3)  # this test, the VMM, the watcher
         process.kill()
-        equal(process.communicate(timeout=10)[1], "")
+        equal(process.communicate(timeout=60)[1], "")
         equal(holders(stderr), [])
 
 
@@ -982,7 +982,7 @@ def _(place):
         place.log.unlink(missing_ok=True)
         process = place.start(option)
         process.send_signal(n)
-        equal(process.communicate(timeout=10)[1], "")
+        equal(process.communicate(timeout=60)[1], "")
         equal((process.returncode, place.facts("signal"), place.facts("blocked")), (40 + n, [str(int(n))], []))
     for code in (0, 1, 42, 255):
         equal(place.run(option, todo=f"exit {code}").returncode, code)
@@ -1041,7 +1041,7 @@ def _(place):
     process = place.start("--require-encrypted", "--report-timeout=5", report=ENCRYPTED, FAKE_VMM_REPORT_AGAIN=str(again))
     time.sleep(5.5)
     process.terminate()
-    equal((process.communicate(timeout=10)[1], process.returncode), ("", TERMINATED))
+    equal((process.communicate(timeout=60)[1], process.returncode), ("", TERMINATED))
     place.log.unlink()
     process = place.start("--require-encrypted", "--report-timeout=10", report=ENCRYPTED)
     vmm = int(place.facts("pid")[-1])
@@ -1174,13 +1174,13 @@ def _(place):
             os.kill(guard, n)
             if n == signal.SIGKILL:
                 words = "ccvm-scratch-run: the process that ends the VM after this one is gone"
-                equal((process.communicate(timeout=10)[1], process.returncode), (f"{words}{ENDING}\n", 3))
+                equal((process.communicate(timeout=60)[1], process.returncode), (f"{words}{ENDING}\n", 3))
                 equal(place.facts("quit"), ["1"])
             else:
                 time.sleep(0.1)
                 assert alive(guard) and alive(process.pid)
                 process.kill()  # and then the guard ends what stands behind a launcher
-                process.communicate(timeout=10)
+                process.communicate(timeout=60)
             wait_until(lambda: not holders(place.scratch) and not alive(guard), "the VM to end", 5)
 
 
@@ -1242,7 +1242,7 @@ def _(place):
     # By what it is: its path is that of another mount namespace.
     wait_until(lambda: nameless(place) == 1, "the VMM alone to have the image", 5)
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     equal(nameless(place), 0)
 
 
