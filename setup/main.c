@@ -45,6 +45,7 @@
 #include "outcome.h"
 #include "parse.h"
 #include "pool.h"
+#include "unplug.h"
 #include "wipe.h"
 
 #define MOUNTS_MAX 32
@@ -449,6 +450,18 @@ static int verb_wipe(void) {
         return r < 0 ? r : q;
 }
 
+/* What is not on the disk yet is given up, also where dm-crypt has it already. */
+static void abandon_disk(void) {
+        struct stat st;
+        int r;
+
+        log_to_kmsg(); /* beside what the kernel says of it */
+        pool_abandon();
+        r = stat(LUKS_NODE, &st) < 0 ? -errno : unplug_below(st.st_rdev);
+        if (r < 0)
+                log_warning_errno(r, "Failed to remove the disk: what is not on it yet is written first");
+}
+
 /* The mapping goes when the pool is unmounted, which is next. Where somebody still uses the pool, as an
  * overlay of /nix/store that stays mounted, it is left to systemd-shutdown(8): programs that are yet to run
  * may be on it. */
@@ -468,7 +481,7 @@ static int verb_shutdown(void) {
                 log_info("The scratch pool is still in use, and what is not on the disk yet is written.");
                 return 0;
         }
-        pool_abandon();
+        abandon_disk();
         r = luks_remove_later();
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }

@@ -48,8 +48,8 @@ def judge(vm):
     return times[-1] - times[0], log
 
 
-def check_closed(log):
-    """Everything unmounted, and the mapping removed, at the first try."""
+def check_closed(log, expected="busy.service"):
+    """Everything unmounted, and the mapping removed, at the first try. expected: complaints that are none."""
     for line in (
         "Unmounted scratch.mount", "Stopped ccvm-scratch-shutdown.service", "All DM devices detached",
         "All filesystems unmounted",
@@ -57,15 +57,16 @@ def check_closed(log):
         check(line in log, f"not in the log of the shutdown: {line}")
     check("Detaching DM /dev" not in log, "a mapping was left to systemd-shutdown")
     bad = [line for line in log.splitlines() if re.search(r"(?i)fail|could not|not all|busy|error", line)]
-    check_equal([line for line in bad if "busy.service" not in line], [], "complaints at shutdown")
+    check_equal([line for line in bad if not re.search(expected, line)], [], "complaints at shutdown")
 
 
 def shutdown():
-    """At most 0.1 s longer than without a disk."""
+    """No step fails or waits: with nothing beside it 0.05 s more than without the disk."""
     without, _ = shut_down("shutdown-without", "ccvm.vm_disk=0")
     took, log = shut_down("shutdown", DISK)
     check_closed(log)
-    check(took < without + 0.1, f"the shutdown took {took:.3f} s, and {without:.3f} s without the disk")
+    # Whatever waits for something that does not come waits for a second at least.
+    check(took < without + 0.9, f"the shutdown took {took:.3f} s, and {without:.3f} s without the disk")
 
 
 # The disk of a busy host: next to nothing is written while the file is made, then what it can take. One service holds a
@@ -79,19 +80,22 @@ systemd-run --unit=busy -p WorkingDirectory=/scratch sh -c 'exec 5>open; echo da
 systemd-run --unit=last -p ExecStop='/bin/sh -c "sleep 1; cp /scratch/kept /run/last; cat /run/last >/dev/kmsg"' \
     -p RemainAfterExit=yes sh -c 'echo "ccvm-test: the last service has its file" >/scratch/kept'
 until [ -s /scratch/kept ] && [ -s /scratch/open ]; do sleep 0.1; done
-ask 20971520
+ask 8388608
 """
 
 
 def shutdown_dirty():
-    """256 MiB that nobody will read are not written: the disk would take 13 s for it."""
+    """256 MiB that nobody will read are not written, but for what the disk has been given already."""
     image = Image(directory() / "disk", GIB)
     devices = image.device()
     devices[-1] += ",id=slow"
+    before = []
 
     def throttle(vm):
         vm.throttle("slow")
         vm.throttle("slow")
+        vm.wait_for_console("Giving up what is on its way")
+        before.append(image.allocated())
 
     vm = FaultVM("shutdown-dirty", f"{DISK} {TALKATIVE}", [*devices, "-m", "1536"], DIRTY + POWER_OFF, meanwhile=throttle)
     report = vm.start().wait()
@@ -100,9 +104,12 @@ def shutdown_dirty():
     check(dirty > 200, f"only {dirty} MiB were yet to be written")
     check_equal(report.lines("queue")[:2], ["128", "256"], "requests that the disk gets at once, and their KiB")
     check("ccvm-test: the last service has its file" in log, "a service was cut off before it had stopped")
-    check_closed(log)
-    # With nothing to write it is 1.6 s, of which the last service takes one.
-    check(took < 4.5, f"the shutdown took {took:.1f} s")
+    check_closed(log, "busy.service|I/O error")
+    # By bytes: how long it takes depends on what else the host does. It has up to 128 requests of 256 KiB.
+    until, after = before[0] >> 20, (image.allocated() - before[0]) >> 20
+    print(f"# {until} of {dirty} MiB written while services stopped, and {after} after that")
+    check(after < 48, f"{after} MiB of {dirty} were written after the end of all services, in {took:.1f} s")
+    check(until + after < dirty * 9 // 10, "nothing was left to be given up")
 
 
 def reboot_userspace(name, before="", append=""):

@@ -280,10 +280,17 @@ class VM:
 
     def wait_for(self, line):
         """Until the guest's script has printed line."""
-        while not (self.port.exists() and line in self.port.read_text(errors="replace").splitlines()):
-            check(self.process.poll() is None, f"the guest ended before it said '{line}'; see {self.console}")
-            check(time.monotonic() - self.started < TIME_LIMIT, f"the guest never said '{line}'; see {self.console}")
-            time.sleep(0.2)
+        self.wait_in(self.port, line, lambda text: line in text.splitlines())
+
+    def wait_for_console(self, text):
+        """Until it is on the guest's console."""
+        self.wait_in(self.console, text, lambda all_of_it: text in all_of_it)
+
+    def wait_in(self, path, what, is_there):
+        while not (path.exists() and is_there(path.read_text(errors="replace"))):
+            check(self.process.poll() is None, f"the guest ended before it said '{what}'; see {self.console}")
+            check(time.monotonic() - self.started < TIME_LIMIT, f"the guest never said '{what}'; see {self.console}")
+            time.sleep(0.1)
 
     def run(self):
         """A whole boot, whose script has to succeed."""
