@@ -329,16 +329,21 @@ SAN = "scsi-hd,bus=scsi.0,wwn=0x5000c50015ea71a"
 
 
 def installed_multipath():
-    """multipathd of the initrd takes every disk that it can, and leaves the scratch disk alone."""
+    """multipathd of the initrd takes every disk that it can, and leaves the scratch disk alone.
+
+    And there is no fstab: systemd-gpt-auto-generator mounts /var.
+    """
     image, other = Image(directory() / "disk", GIB), Image(directory() / "other", 16 * MIB)
     devices = image.device(driver=SAN + "a") + other.device(1, "other", driver=SAN + "b")
     rules = pathlib.Path("/usr/lib/udev/rules.d/60-multipath.rules")
     files = {"/etc/multipath.conf": b"defaults {\nfind_multipaths no\n}\n", str(rules): rules.read_bytes()}
     script = "section multipathd; journalctl -b -o cat -u multipathd.service\n" \
              "section maps; cat /sys/block/dm-*/dm/uuid | grep mpath\n" + USE
-    append = f"{DISK} {MOUNTS}"
+    append = f"{DISK} {MOUNTS} rw fstab=0 systemd.machine_id=0123456789abcdef0123456789abcdef"
+    script += "section var; systemctl show -P FragmentPath var.mount\n"
     report = InstalledVM("installed-multipath", UUID, SCSI, append, devices, script, files, "initrd-multipath").run()
     check_equal(report.lines("maps"), ["mpath-35000c50015ea71ab"], f"maps ({report.lines('multipathd')})")
     report.sections["table"] = [line for line in report.lines("table") if " multipath " not in line]
     check_encrypted(report, GIB)
     check_use(report)
+    check_equal(report.line("var"), "/run/systemd/generator.late/var.mount", "who mounts /var")
