@@ -128,5 +128,7 @@ int integrity_close(dev_t disk) {
 }
 
 int integrity_remove_later(void) {
-        return mapping_remove(MAPPING);
+        int r = mapping_remove(MAPPING);
+
+        return r < 0 ? r : tags_remove_later();
 }

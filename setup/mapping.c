@@ -3,6 +3,7 @@
 #include "mapping.h"
 
 #include <libdevmapper.h>
+#include <sys/sysmacros.h>
 
 #include "parse.h"
 
@@ -77,6 +78,35 @@ int mapping_is_in_use(const char *name) {
         if (r < 0)
                 return r == -ENODEV ? 0 : r;
         return dm_task_get_info(task, &info) ? info.open_count > 0 : -EIO;
+}
+
+/* udev makes the names and looks for nothing on it, as of what libcryptsetup calls private. */
+#define UDEV_FLAGS                                                                \
+        (DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG | \
+         DM_UDEV_DISABLE_OTHER_RULES_FLAG)
+
+int mapping_create(const char *name, const MappingTarget *target, dev_t *ret) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_CREATE, name);
+        struct dm_info info;
+        uint32_t cookie = 0;
+        int r;
+
+        if (!task)
+                return -ENOMEM;
+        for (unsigned i = 0; i < target->times; i++)
+                if (!dm_task_add_target(task, i * target->length, target->length, target->type,
+                                        target->params))
+                        return -ENOMEM;
+        if (!dm_task_set_cookie(task, &cookie, UDEV_FLAGS))
+                return -EIO;
+        r = run(task);
+        (void) dm_udev_wait(cookie);
+        if (r < 0)
+                return r;
+        if (!dm_task_get_info(task, &info))
+                return -EIO;
+        *ret = makedev(info.major, info.minor);
+        return 0;
 }
 
 int mapping_suspend(const char *name) {

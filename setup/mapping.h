@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Mappings of device-mapper, taken down by what the kernel has of them alone: libcryptsetup would first read
- * what is on the disk, which is the host's to write. */
+/* Mappings of device-mapper. They are taken down by what the kernel has of them alone: libcryptsetup would
+ * first read what is on the disk, which is the host's to write. */
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +19,16 @@ int mapping_get_count(const char *name, uint64_t *ret);
 
 /* 1 if somebody has it open, 0 if not or if there is none of this name; else what the kernel says. */
 int mapping_is_in_use(const char *name);
+
+/* A table of one target, or of several that are the same, one behind the other. */
+typedef struct MappingTarget {
+        const char *type, *params; /* as the kernel takes them */
+        uint64_t length;           /* sectors, of each */
+        unsigned times;
+} MappingTarget;
+
+/* Makes a mapping, which udev leaves alone, and gives its number. What the kernel says. */
+int mapping_create(const char *name, const MappingTarget *target, dev_t *ret);
 
 /* Lets I/O in flight finish and holds back all other until mapping_fail(). Without flush and without
  * freezing the file system: both would write what is to be lost. -EINTR if a signal comes before the disk is

@@ -9,5 +9,5 @@
 #include "macro.h"
 
 /* Makes the device, and gives its name, "loop0", for the caller to free. This process is its first user, to
- * its end. -ENOMEM if it would take more than half of the RAM; else what the kernel says. */
+ * its end. What the kernel says. */
 int ramloop_make(uint64_t size, char **ret_name);

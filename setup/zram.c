@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/sysinfo.h>
 
 #include "clock.h"
 #include "fileio.h"
@@ -74,14 +73,9 @@ int zram_add(char **ret_name) {
         return asprintf(ret_name, "zram%" PRIu64, number) < 0 ? -ENOMEM : 0;
 }
 
-int zram_set_size(const char *name, uint64_t size) {
-        struct sysinfo info;
-        uint64_t limit;
+int zram_set_size(const char *name, uint64_t size, uint64_t limit) {
         int r;
 
-        if (sysinfo(&info) < 0)
-                return -errno;
-        limit = (uint64_t) info.totalram * info.mem_unit / 2;
         if (size > limit)
                 log_warning("The tags of the whole disk would take %" PRIu64 " MiB of RAM. From %" PRIu64
                             " MiB on, half of the RAM, writes fail.",

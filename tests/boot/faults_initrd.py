@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Faults of the initrd: what is missing, dies or hangs. Each function is a case, and its name is the test's."""
 
-from cases import LUKS, MIB, check_equal, check_outcome, directory
+from cases import GIB, LUKS, MIB, check_equal, check_outcome, directory
 from fault import FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, shim
 from integrity import AUTHENTICATED
 from vm import Image, check
@@ -47,7 +47,7 @@ section wiped; ccvm-scratch wipe --yes; echo $?; losetup -n 2>/dev/null || true
     report = FaultVM("no-zram", AUTHENTICATED, image().device(), script, without_modules("zram")).run()
     check_outcome(report, "encrypted")
     check_equal([report.status["integrity"], report.line("use")], ["hmac-sha256", "same"], "the disk")
-    check_equal(report.lines("tags")[:2], ["loop0", "4096"], "the tags")
+    check_equal(report.lines("tags")[:2], ["loop0", "8192"], "the tags")
     check_equal(len(report.lines("told")), 1, "how often it is told")
     check_equal(report.lines("wiped"), ["0"], "loop devices after a wipe")
 
@@ -57,9 +57,13 @@ def no_mkfs():
 
 
 def mkfs_killed():
-    """At its very end: the file system is there, and nobody has said that it is good."""
+    """At its very end: the file system is there, and nobody has said that it is good.
+
+    On a large disk with tags, all of which have been filled, as the kernel has no snapshots.
+    """
     script = b'#!/bin/sh\n/usr/sbin/mke2fs -t ext4 "$@"\nkill -KILL $$\n'
-    report = fault("mkfs-killed", "mkfs", {"/usr/sbin/mkfs.ext4": (script, 0o755)}, AUTHENTICATED)
+    files = {"/usr/sbin/mkfs.ext4": (script, 0o755), **without_modules("dm-snapshot")}
+    report = fault("mkfs-killed", "mkfs", files, AUTHENTICATED, image(70 * GIB))
     check("signal 9" in report.status["detail"], f"detail: {report.status['detail']}")
 
 
@@ -70,8 +74,8 @@ def killed_before_format():
 
 
 def killed_before_activation():
-    """With a device for tags that are formatted, and on no mapping yet."""
-    fault("killed-before-activation", "internal", shim("formatted", "kill"), AUTHENTICATED)
+    """With a device for the tags of a large disk, which are formatted, and on no mapping yet."""
+    fault("killed-before-activation", "internal", shim("formatted", "kill"), AUTHENTICATED, image(100 * GIB))
 
 
 HOLDER = """
