@@ -17,8 +17,11 @@ import subprocess
 import tempfile
 import time
 
+import jsonschema
+
 GUEST = pathlib.Path(os.environ.get("CCVM_GUEST", "/nonexistent"))
 BUILD = pathlib.Path(__file__).parent.parent / "guest/build"
+SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "status/status.schema.json").read_text())
 LOGS = pathlib.Path(os.environ.get("CCVM_BOOT_LOGS", tempfile.gettempdir()))
 
 SETUP_UNIT = "ccvm-scratch-luks.service"
@@ -73,6 +76,16 @@ def build_guest(profile):
     build = subprocess.run([BUILD, f"--profile={profile}"], stdout=subprocess.PIPE, text=True)
     check_equal(build.returncode, 0, f"exit status of tests/guest/build --profile={profile}")
     return pathlib.Path(build.stdout.strip())
+
+
+def check_schema(text):
+    """Each status that is in a report, on a line of its own, is as the schema has it."""
+    for line in text.splitlines():
+        if line.startswith('{"state":'):
+            try:
+                jsonschema.validate(json.loads(line), SCHEMA)
+            except jsonschema.ValidationError as error:
+                raise Failure(f"a status that is not as in the schema: {error.message} ({line})") from None
 
 
 class Image:
@@ -276,6 +289,7 @@ class VM:
         self.seconds = time.monotonic() - self.started
         text = self.port.read_text(errors="replace") if self.port.exists() else ""
         (LOGS / f"{self.name}.report").write_text(text)
+        check_schema(text)
         return Report(text)
 
     def wait_for(self, line):
