@@ -2,11 +2,10 @@
 
 #include "lazyfill.h"
 
+#include <inttypes.h>
 #include <sys/sysmacros.h>
 
-#include <inttypes.h>
 #include "mapping.h"
-#include "parse.h"
 
 #define MAPPING "ccvm-scratch_tags"
 #define ORIGIN MAPPING "-origin" /* the piece, as often as it takes */

@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "macro.h"
+#include "parse.h"
 
 /* Bytes of the piece, which the caller fills, at the start of the device that is given. */
-#define LAZYFILL_PIECE (UINT64_C(4) << 20)
+#define LAZYFILL_PIECE (4 * MIB)
 
 /* The size that a device has to have for size bytes, which is a multiple of the piece. */
 uint64_t lazyfill_size(uint64_t size);

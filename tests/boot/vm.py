@@ -301,8 +301,11 @@ class VM:
         self.wait_in(self.console, text, lambda all_of_it: text in all_of_it)
 
     def wait_in(self, path, what, is_there):
-        while not (path.exists() and is_there(path.read_text(errors="replace"))):
-            check(self.process.poll() is None, f"the guest ended before it said '{what}'; see {self.console}")
+        while True:
+            ended = self.process.poll() is not None
+            if path.exists() and is_there(path.read_text(errors="replace")):
+                return
+            check(not ended, f"the guest ended before it said '{what}'; see {self.console}")
             check(time.monotonic() - self.started < TIME_LIMIT, f"the guest never said '{what}'; see {self.console}")
             time.sleep(0.1)
 
