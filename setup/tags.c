@@ -55,17 +55,22 @@ static uint64_t half_of_ram(void) {
 
 /* Noted before anything is in it, so that whoever takes away what a killed process has left finds it. */
 static int make_zram(uint64_t size, char **ret_name) {
+        uint64_t limit = half_of_ram();
         int r;
 
         r = zram_add(ret_name);
         if (r < 0)
                 return r;
         r = file_write_atomic(TAGS_PATH, *ret_name, 0644);
-        if (r < 0)
+        if (r < 0) {
                 (void) zram_remove(*ret_name);
-        else
-                r = zram_set_size(*ret_name, size, half_of_ram());
-        return r;
+                return r;
+        }
+        if (size > limit)
+                log_warning("The tags of the whole disk would take %" PRIu64 " MiB of RAM. From %" PRIu64
+                            " MiB on, half of the RAM, writes fail.",
+                            size / MIB, limit / MIB);
+        return zram_set_size(*ret_name, size, limit);
 }
 
 /* A loop device goes with the process. */

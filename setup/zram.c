@@ -7,7 +7,6 @@
 
 #include "clock.h"
 #include "fileio.h"
-#include "log.h"
 #include "parse.h"
 
 #define CONTROL "/sys/class/zram-control"
@@ -76,10 +75,6 @@ int zram_add(char **ret_name) {
 int zram_set_size(const char *name, uint64_t size, uint64_t limit) {
         int r;
 
-        if (size > limit)
-                log_warning("The tags of the whole disk would take %" PRIu64 " MiB of RAM. From %" PRIu64
-                            " MiB on, half of the RAM, writes fail.",
-                            size / MIB, limit / MIB);
         r = write_attribute(name, "mem_limit", limit);
         return r < 0 ? r : write_attribute(name, "disksize", size);
 }
