@@ -47,8 +47,8 @@ static int parse_vm_disk(Config *c, const Option *o, const char *value) {
 /* One of the words of o->accepts, which is also where the result points: into a constant. */
 static int parse_word(Config *c, const Option *o, const char *value) {
         static const char *const words[] = {
-                "no",   "upper", "overlay", "ext4", "xfs",  "btrfs",
-                "disk", "ram",   "tmpfs",   "none", "fail", "hmac-sha256",
+                "no",    "upper", "overlay", "ext4",        "xfs",  "btrfs", "disk", "ram",
+                "tmpfs", "none",  "fail",    "hmac-sha256", "warn", "renew", "wipe",
         };
         size_t l = strlen(value);
 
@@ -214,6 +214,7 @@ static const Option options[] = {
         OPTION("Fallback", "fallback", parse_word, fallback, "tmpfs", "tmpfs, none, fail"),
         OPTION("FallbackSize", "tmpfs_size", parse_fallback_size, fallback_size, "50%",
                "1% to 100%, or bytes with K, M, G or T, at least 1M"),
+        OPTION("OnClone", "on_clone", parse_word, on_clone, "warn", "warn, renew, wipe"),
 };
 
 /* As much of a value as a warning quotes; a line that is too long loses its end, which says what happens. */

@@ -24,6 +24,7 @@ typedef struct Config {
         const char *header;
         const char *integrity;
         const char *fallback;
+        const char *on_clone;
         bool discard;
         uint64_t device_timeout_sec;
         uint64_t setup_timeout_sec;

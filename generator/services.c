@@ -67,6 +67,18 @@ static int write_device(const Writer *w, const char *device) {
         return unit_close(f, name);
 }
 
+/* The options by which the disk is set up, behind the verb. */
+static void print_set_up(const Config *c, FILE *f) {
+        fprintf(f,
+                " \\\n"
+                "        --serial=%s \\\n"
+                "        --file-system=%s \\\n"
+                "        --header=%s \\\n"
+                "        --integrity=%s \\\n"
+                "        --discard=%s",
+                c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
+}
+
 static int write_luks(const Writer *w, const char *node, const char *device) {
         static const char name[] = "ccvm-scratch-luks.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
@@ -97,14 +109,9 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
                 "ExecStopPost=\n"
                 "ExecStopPost=-" SETUP " close --serial=%s\n"
                 "ExecStart=\n"
-                "ExecStart=" SETUP " encrypt \\\n"
-                "        --serial=%s \\\n"
-                "        --file-system=%s \\\n"
-                "        --header=%s \\\n"
-                "        --integrity=%s \\\n"
-                "        --discard=%s",
-                c->setup_timeout_sec, c->serial, c->serial, c->file_system, c->header, c->integrity,
-                c->discard ? "yes" : "no");
+                "ExecStart=" SETUP " encrypt",
+                c->setup_timeout_sec, c->serial);
+        print_set_up(c, f);
         if (c->hotplug)
                 fputs(" \\\n        --bind", f);
         r = print_directories(c, f);
@@ -120,6 +127,17 @@ static const char *fallback_mode(const Config *c) {
         return c->hotplug ? "none" : c->vm_disk ? c->fallback : "tmpfs";
 }
 
+/* What is done without the disk, behind the verb. */
+static void print_fallback(const Config *c, FILE *f) {
+        _cleanup_free_ char *size = specifier_escape(c->fallback_size);
+
+        fprintf(f,
+                " \\\n"
+                "        --mode=%s \\\n"
+                "        --size=%s",
+                fallback_mode(c), size ?: "50%%");
+}
+
 static int write_tmpfs(const Writer *w) {
         static const char name[] = "ccvm-scratch-tmpfs.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
@@ -130,7 +148,6 @@ static int write_tmpfs(const Writer *w) {
         if (r < 0)
                 return r;
 
-        _cleanup_free_ char *size = specifier_escape(c->fallback_size);
         if (!c->hotplug)
                 fprintf(f,
                         "[Unit]\n"
@@ -138,13 +155,11 @@ static int write_tmpfs(const Writer *w) {
                         "%s"
                         "\n",
                         writer_target(w), streq(fallback_mode(c), "fail") ? POWER_OFF : "");
-        fprintf(f,
-                "[Service]\n"
-                "ExecStart=\n"
-                "ExecStart=" SETUP " fallback \\\n"
-                "        --mode=%s \\\n"
-                "        --size=%s",
-                fallback_mode(c), size ?: "50%%");
+        fputs("[Service]\n"
+              "ExecStart=\n"
+              "ExecStart=" SETUP " fallback",
+              f);
+        print_fallback(c, f);
         if (!c->vm_disk)
                 fputs(" \\\n        --no-disk", f);
         r = print_directories(c, f);
@@ -289,12 +304,85 @@ static int write_around_disk(const Writer *w) {
                                    c->hotplug ? "ccvm-scratch-luks.service" : "timers.target");
 }
 
+/* A renewal does in the running system what was done for the boot. */
+static int write_renew(const Writer *w) {
+        static const char name[] = "ccvm-scratch-renew.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fprintf(f,
+                "[Service]\n"
+                "TimeoutStartSec=%" PRIu64 "s\n"
+                "ExecStart=\n"
+                "ExecStart=" SETUP " renew",
+                c->setup_timeout_sec);
+        print_set_up(c, f);
+        if (c->hotplug)
+                fputs(" \\\n        --bind", f);
+        r = print_directories(c, f);
+        if (selinux_is_on(w))
+                print_relabel(c, "ExecStartPost", f);
+        return unit_close(f, name) < 0 ? -EIO : r;
+}
+
+/* And where it fails, what is done without the disk. */
+static int write_recover(const Writer *w) {
+        static const char name[] = "ccvm-scratch-recover.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fprintf(f,
+                "%s"
+                "[Service]\n"
+                "ExecStart=\n"
+                "ExecStart=" SETUP " recover \\\n"
+                "        --serial=%s",
+                streq(fallback_mode(c), "fail") ? "[Unit]\n" POWER_OFF "\n" : "", c->serial);
+        print_fallback(c, f);
+        r = print_directories(c, f);
+        if (selinux_is_on(w))
+                print_relabel(c, "ExecStartPost", f);
+        return unit_close(f, name) < 0 ? -EIO : r;
+}
+
+/* The watch for clones, which does nothing in a virtual machine that cannot notice. */
+static int write_clone(const Writer *w) {
+        static const char name[] = "ccvm-scratch-clone.service.d/50-ccvm-scratch.conf";
+        FILE *f;
+        int r;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fprintf(f,
+                "[Service]\n"
+                "ExecStart=\n"
+                "ExecStart=" SETUP " watch --on-clone=%s\n",
+                w->config->on_clone);
+        r = unit_close(f, name);
+        return r < 0 ? r : unit_enable(w, UNIT_DIR, "ccvm-scratch-clone.service", "multi-user.target");
+}
+
 int services_write_around_pool(const Writer *w) {
         int r;
 
         r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
         if (r >= 0 && w->config->vm_disk)
                 r = write_around_disk(w);
+        if (r >= 0 && w->config->vm_disk)
+                r = write_renew(w);
+        if (r >= 0 && w->config->vm_disk)
+                r = write_recover(w);
+        if (r >= 0 && w->config->vm_disk)
+                r = write_clone(w);
         return r >= 0 && !w->config->hotplug && selinux_is_on(w) ? write_relabel(w) : r;
 }
 

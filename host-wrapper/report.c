@@ -24,6 +24,7 @@ static const char *const reasons[] = {
         "timeout",
         "internal",
         "wiped",
+        "cloned",
 };
 
 static int find_word(const char *word, size_t n, const char *const *list, size_t n_list) {

@@ -116,11 +116,14 @@ static void handle_report(Watch *w, const Report *report) {
         int r;
 
         w->waiting = false;
-        if (!report->reason || !streq(report->reason, "wiped"))
+        bool cloned = report->reason && streq(report->reason, "cloned");
+        if (!cloned && (!report->reason || !streq(report->reason, "wiped")))
                 w->boots++;
         r = w->status_path ? write_status_file(w, report) : 0;
         if (r < 0)
                 (void) log_warning_errno(r, "Cannot write the status file '%s'", w->config->status_file);
+        if (cloned)
+                log_warning("guest goes on from a snapshot, and a clone of it may have the same key");
         if (report->state == REPORT_ENCRYPTED)
                 return;
         (void) report_describe(report, &text);

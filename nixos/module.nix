@@ -41,6 +41,7 @@ let
       DeviceTimeoutSec = scratch.deviceTimeoutSec;
       Fallback = scratch.fallback;
       FallbackSize = scratch.fallbackSize;
+      OnClone = scratch.onClone;
     }
     # By default it is at least DeviceTimeoutSec=, also where the kernel command line has that.
     // (if scratch.setupTimeoutSec == null then { } else { SetupTimeoutSec = scratch.setupTimeoutSec; });
@@ -189,6 +190,12 @@ in
       "fail"
     ]) "tmpfs" "Without the disk: a pool in RAM; boot without the mounts; or power off.";
     fallbackSize = option (types.strMatching "[0-9]+[%KMGT]?") "50%" "Limit of the pool in RAM.";
+
+    onClone = option (types.enum [
+      "warn"
+      "renew"
+      "wipe"
+    ]) "warn" "When the VM goes on from a snapshot: warn, a new key and an empty pool, or no key at all.";
   };
 
   config = lib.mkIf (scratch.enable && (disk || store)) (
@@ -240,7 +247,7 @@ in
         # after a soft-reboot and for a disk that is hot-plugged, and a service of the system has no mkfs in its path. A
         # switch to another configuration must not stop it: it would not start again.
         systemd.packages = [ scratch.package.initrd ];
-        systemd.services = lib.genAttrs services (_: {
+        systemd.services = lib.genAttrs (services ++ [ "ccvm-scratch-renew" ]) (_: {
           overrideStrategy = "asDropin";
           path = [ mkfsPackage ];
           restartIfChanged = false;

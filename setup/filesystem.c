@@ -77,6 +77,21 @@ uint64_t filesystem_size_min(const FileSystem *fs) {
         return fs->size_min;
 }
 
+static const char *search_path(void) {
+        return getenv("PATH") ?: "/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+bool filesystem_has_program(const FileSystem *fs) {
+        _cleanup_free_ char *list = strdup(search_path());
+
+        for (char *save, *d = list ? strtok_r(list, ":", &save) : NULL; d; d = strtok_r(NULL, ":", &save)) {
+                _cleanup_free_ char *path = NULL;
+                if (asprintf(&path, "%s/%s", d, fs->mkfs[0]) >= 0 && access(path, X_OK) >= 0)
+                        return true;
+        }
+        return false;
+}
+
 /* Starts argv with /dev/null for input and output and error_fd for errors, and nothing in the environment
  * but the search path. Returns the process, or -errno: -ENOENT if there is no such program. */
 static pid_t spawn(char **argv, int error_fd) {
@@ -85,7 +100,7 @@ static pid_t spawn(char **argv, int error_fd) {
         pid_t pid = -1;
         int e;
 
-        if (asprintf(&path, "PATH=%s", getenv("PATH") ?: "/usr/sbin:/usr/bin:/sbin:/bin") < 0)
+        if (asprintf(&path, "PATH=%s", search_path()) < 0)
                 return -ENOMEM;
         e = posix_spawn_file_actions_init(&actions);
         if (e != 0)

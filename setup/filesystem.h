@@ -16,6 +16,9 @@ const char *filesystem_name(const FileSystem *fs);
 /* Bytes below which there is none worth having: what its mkfs demands, where that is much. */
 uint64_t filesystem_size_min(const FileSystem *fs);
 
+/* Whether its mkfs is in the search path. */
+bool filesystem_has_program(const FileSystem *fs);
+
 /* Runs mkfs on the block device node, whatever is on it. A failure is noted in s. */
 int filesystem_make(const FileSystem *fs, const char *node, Status *s);
 

@@ -57,6 +57,19 @@ int luks_remove_later(void) {
         return r < 0 ? r : integrity_remove_later();
 }
 
+int luks_put_aside(void) {
+        char name[sizeof(LUKS_MAPPING "-old-") + 10];
+        int r = -EBUSY;
+
+        for (unsigned i = 1; r == -EBUSY && i < 1000; i++) {
+                snprintf(name, sizeof(name), LUKS_MAPPING "-old-%u", i);
+                r = mapping_rename(LUKS_MAPPING, name);
+        }
+        if (r < 0)
+                return r == -ENODEV ? 0 : r;
+        return mapping_remove(name);
+}
+
 int luks_close_unused(void) {
         int r = mapping_is_in_use(LUKS_MAPPING);
 

@@ -35,5 +35,9 @@ int luks_close(dev_t disk);
 /* What is open stays until it is closed, and works until then. */
 int luks_remove_later(void);
 
+/* Gives the mapping another name, under which it goes with its last user: there is room for another one. 0
+ * also if there is none. */
+int luks_put_aside(void);
+
 /* As luks_close(), but -EBUSY and nothing done if the mapping is in use. */
 int luks_close_unused(void);

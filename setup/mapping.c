@@ -129,6 +129,20 @@ int mapping_fail(const char *name, uint64_t length) {
         return r < 0 ? r : run(resume);
 }
 
+int mapping_rename(const char *name, const char *to) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_RENAME, name);
+        uint32_t cookie = 0;
+        int r;
+
+        if (!task || !dm_task_set_newname(task, to))
+                return -ENOMEM;
+        if (!dm_task_set_cookie(task, &cookie, UDEV_FLAGS))
+                return -EIO;
+        r = run(task);
+        (void) dm_udev_wait(cookie);
+        return r;
+}
+
 int mapping_remove(const char *name) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_REMOVE, name);
         int r;

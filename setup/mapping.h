@@ -39,6 +39,9 @@ int mapping_suspend(const char *name);
  * clears before. */
 int mapping_fail(const char *name, uint64_t length);
 
+/* Gives it another name; -EBUSY if there is one of that name. */
+int mapping_rename(const char *name, const char *to);
+
 /* Removes it, now or with its last user. Returns 0 also if there was none. */
 int mapping_remove(const char *name);
 

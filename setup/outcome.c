@@ -22,6 +22,7 @@ static const char *const message_ids[_STATE_MAX] = {
         [STATE_NONE] = "69396b351533487fbc7bc9a5e5c0c9e4",
 };
 
+#define MESSAGE_ID_CLONED "c2f6f3f1a5594bb2a7d0c1a4e2b86f17"
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 #define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
 
@@ -44,6 +45,11 @@ static char *make_message(const Status *s) {
         char *text = NULL;
         int n = -1;
 
+        if (s->reason == REASON_CLONED)
+                return asprintf(&text, "The scratch pool on %s may share its key with a clone: %s.",
+                                s->device ?: "the disk", detail) < 0
+                               ? NULL
+                               : text;
         switch (s->state) {
         case STATE_OFF:
                 n = asprintf(&text, "The scratch pool is in RAM: no disk was asked for.");
@@ -68,14 +74,16 @@ static char *make_message(const Status *s) {
 
 int outcome_announce(const Status *s) {
         _cleanup_free_ char *message = make_message(s), *text = NULL, *line = NULL;
-        bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE;
+        bool cloned = s->reason == REASON_CLONED;
+        bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE || cloned;
         const char *reason = reason_to_string(s->reason);
         int r;
 
         if (!message || status_format(s, &text) < 0 ||
             asprintf(&line, "%s%s%s\n", state_to_string(s->state), reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
-        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", message_ids[s->state], "PRIORITY=%i",
+        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s",
+                            cloned ? MESSAGE_ID_CLONED : message_ids[s->state], "PRIORITY=%i",
                             degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state_to_string(s->state),
                             "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
         if (r < 0)
@@ -153,6 +161,13 @@ int outcome_note_health(const Status *s, Health h) {
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", HEALTH_PATH) : 0;
 }
 
+void outcome_forget_health(void) {
+        static const char *const paths[] = { HEALTH_PATH, FREE_PATH, MISMATCHES_PATH };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++)
+                (void) unlink(paths[i]);
+}
+
 int outcome_read(Status *ret) {
         _cleanup_free_ char *text = NULL;
         int r;
@@ -162,11 +177,17 @@ int outcome_read(Status *ret) {
         return r < 0 ? r : status_parse(text, ret);
 }
 
+int outcome_load(Status *ret) {
+        int r = outcome_read(ret);
+
+        return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : 0;
+}
+
 /* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
 static bool take_earlier(Status *s) {
         _cleanup_(status_done) Status earlier = {};
 
-        if (outcome_read(&earlier) < 0 || earlier.reason == REASON_NONE)
+        if (outcome_read(&earlier) < 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
                 return false;
         s->reason = earlier.reason;
         s->detail = TAKE_PTR(earlier.detail);

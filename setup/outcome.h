@@ -20,9 +20,15 @@ int outcome_check_mounts(const Status *s);
 /* When the health of the pool is another one than at the last call, one journal entry says so. */
 int outcome_note_health(const Status *s, Health h);
 
+/* What was told of a pool's health is not of the next one. */
+void outcome_forget_health(void);
+
 /* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls
  * status_done(), also after an error. */
 int outcome_read(Status *ret);
+
+/* The same for those who have nothing to do without one: the errors are logged. */
+int outcome_load(Status *ret);
 
 /* Finishes s from what is known of the encrypted disk's unit, which has failed: its status file, and where
  * it did not come to write one, what the service manager tells of it in $MONITOR_… (systemd.exec(5)). */

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* ccvm-scratch: tells a person, or a script, whether this VM has its scratch disk, and destroys its key.
+/* ccvm-scratch: tells a person, or a script, whether this VM has its scratch disk, and destroys its key or
+ * changes it.
  *
  * When: at any time in the guest; status and is-encrypted by anybody, also in a service's own mount
- * namespace, wipe by root. What is told is how the boot went, by one file, and what is mounted now; nothing
- * is asked of the disk. For wipe ccvm-scratch-setup has the libraries. */
+ * namespace, wipe and renew by root. What is told is how the boot went, by one file, and what is mounted
+ * now; nothing is asked of the disk. For wipe and renew ccvm-scratch-setup has the libraries. */
 
 #include <getopt.h>
 
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include "fileio.h"
 #include "log.h"
 #include "mounted.h"
 #include "now.h"
 #include "show.h"
+#include "users.h"
 
 #define EXIT_DEGRADED 3
+#define RENEW_SERVICE "ccvm-scratch-renew.service"
 
 static const char *arg_verb = "status";
 static char **arg_paths; /* NULL-terminated */
 static bool arg_yes;
+static bool arg_force;
 static JsonForm arg_json = JSON_OFF;
 
 static void help(void) {
@@ -28,12 +36,14 @@ static void help(void) {
              "  is-encrypted [PATH…]\n"
              "                    Whether the pool is encrypted and healthy, and all mounts, or each\n"
              "                    PATH, are on it\n"
-             "  wipe              Destroy the key of the disk, and with it all data on it, now\n\n"
+             "  wipe              Destroy the key of the disk, and with it all data on it, now\n"
+             "  renew             Destroy the key, and mount the pool again: empty, with a new key\n\n"
              "Options:\n"
              "  -h --help         Show this help\n"
              "     --version      Show the version\n"
              "     --json=FORM    status: print JSON: short (one line), pretty, or off\n"
-             "     --yes          wipe: do not ask\n\n"
+             "     --yes          wipe, renew: do not ask\n"
+             "     --force        renew: do not ask, and go on if the pool is in use\n\n"
              "Exit status of status: 0 encrypted, or nothing asked for; 3 degraded; 1 unreadable.\n"
              "Exit status of is-encrypted: 0 yes, 3 no, for ExecCondition=.\n"
              "See ccvm-scratch(1) for details.");
@@ -55,7 +65,7 @@ static int verb_status(void) {
                 return EXIT_FAILURE;
         }
         return (now.status.state == STATE_ENCRYPTED || now.status.state == STATE_OFF) && n == 0 &&
-                               now.health == HEALTH_OK
+                               now.health == HEALTH_OK && now.status.reason == REASON_NONE
                        ? EXIT_SUCCESS
                        : EXIT_DEGRADED;
 }
@@ -88,6 +98,10 @@ static int verb_is_encrypted(void) {
                 log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s->state));
                 return EXIT_DEGRADED;
         }
+        if (s->reason == REASON_CLONED) {
+                log_error("A clone of this virtual machine may have the key of the scratch pool.");
+                return EXIT_DEGRADED;
+        }
         for (char **p = arg_paths[0] ? arg_paths : s->mounts; p && *p; p++)
                 yes = is_on_pool(*p, pool) && yes;
         return yes ? EXIT_SUCCESS : EXIT_DEGRADED;
@@ -98,28 +112,79 @@ static int ask(void) {
         char line[16];
 
         if (!isatty(STDIN_FILENO)) {
-                log_error("wipe destroys all data on the scratch disk: without a terminal it takes --yes.");
+                log_error("%s destroys all data on the scratch disk: without a terminal it takes --yes.",
+                          arg_verb);
                 return -EINVAL;
         }
         fputs("Destroy the key of the scratch disk, and with it all data on it, now? [y/N] ", stderr);
         return fgets(line, sizeof(line), stdin) && strcspn(line, "yY") == 0;
 }
 
-static int verb_wipe(void) {
+/* Returns EXIT_SUCCESS to go on. */
+static int may_destroy(void) {
         int r;
 
         if (geteuid() != 0) {
-                log_error("wipe takes root: it destroys the key of the scratch disk.");
+                log_error("%s takes root: it destroys the key of the scratch disk.", arg_verb);
                 return EXIT_FAILURE;
         }
-        if (!arg_yes) {
-                r = ask();
-                if (r <= 0)
-                        return r < 0 ? 2 : EXIT_FAILURE;
-        }
+        r = arg_yes || arg_force ? 1 : ask();
+        return r > 0 ? EXIT_SUCCESS : r < 0 ? 2 : EXIT_FAILURE;
+}
+
+static int verb_wipe(void) {
+        int r = may_destroy();
+
+        if (r != EXIT_SUCCESS)
+                return r;
         execl(PROGRAM_DIR "/ccvm-scratch-setup", "ccvm-scratch-setup", "wipe", NULL);
         log_error_errno(errno, "Failed to start '%s'", PROGRAM_DIR "/ccvm-scratch-setup");
         return EXIT_FAILURE;
+}
+
+static int start(const char *unit) {
+        const char *argv[] = { "systemctl", "start", "--quiet", unit, NULL };
+        int wstatus, e;
+        pid_t pid;
+
+        e = posix_spawnp(&pid, argv[0], NULL, NULL, (char **) argv, environ);
+        if (e != 0)
+                return log_error_errno(e, "Failed to start systemctl");
+        while (waitpid(pid, &wstatus, 0) < 0)
+                if (errno != EINTR)
+                        return log_error_errno(errno, "Failed to wait for systemctl");
+        return WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0 ? 0 : -EIO;
+}
+
+/* What the service has told the journal is told here too, as far as it is so still. */
+static void explain_failure(void) {
+        _cleanup_(now_done) Now now = {};
+
+        /* It was started already, if there is anything to recover: this waits for its end. */
+        (void) start("ccvm-scratch-recover.service");
+        if (now_load(&now) < 0)
+                return;
+        if (!arg_force && users_tell(&now.status, LOG_ERR) > 0)
+                log_error("With --force whoever uses the pool gets I/O errors.");
+        log_error("There is no new key, and the state is %s: see 'journalctl -b -u " RENEW_SERVICE "'.",
+                  state_to_string(now.status.state));
+}
+
+static int verb_renew(void) {
+        int r = may_destroy();
+
+        if (r != EXIT_SUCCESS)
+                return r;
+        r = arg_force ? file_write_atomic(FORCE_PATH, "", 0600) : 0;
+        if (r < 0) {
+                log_error_errno(r, "Failed to write '%s'", FORCE_PATH);
+                return EXIT_FAILURE;
+        }
+        r = start(RENEW_SERVICE);
+        (void) unlink(FORCE_PATH);
+        if (r < 0)
+                explain_failure();
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int parse_json_option(const char *value) {
@@ -141,11 +206,9 @@ static int parse_json_option(const char *value) {
 /* Returns 1 to go on, 0 when all is done, -EINVAL for a usage error. */
 static int parse_argv(int argc, char *argv[]) {
         static const struct option long_options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, 'V' },
-                { "json", required_argument, NULL, 'j' },
-                { "yes", no_argument, NULL, 'y' },
-                {},
+                { "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
+                { "json", required_argument, NULL, 'j' }, { "yes", no_argument, NULL, 'y' },
+                { "force", no_argument, NULL, 'f' },      {},
         };
         int c;
 
@@ -163,6 +226,9 @@ static int parse_argv(int argc, char *argv[]) {
                         break;
                 case 'y':
                         arg_yes = true;
+                        break;
+                case 'f':
+                        arg_force = true;
                         break;
                 default:
                         return -EINVAL; /* getopt has said which */
@@ -182,6 +248,7 @@ static const struct {
         { "status", verb_status, false },
         { "is-encrypted", verb_is_encrypted, true },
         { "wipe", verb_wipe, false },
+        { "renew", verb_renew, false },
 };
 
 static int run_verb(void) {
@@ -193,7 +260,7 @@ static int run_verb(void) {
                 log_error("%s takes no argument '%s'; see --help.", arg_verb, arg_paths[0]);
                 return 2;
         }
-        log_error("Unknown command '%s': takes status, is-encrypted or wipe; see --help.", arg_verb);
+        log_error("Unknown command '%s': takes status, is-encrypted, wipe or renew; see --help.", arg_verb);
         return 2;
 }
 

@@ -20,6 +20,13 @@ int mounted_pool(dev_t *ret) {
         return 0;
 }
 
+dev_t mounted_at(const char *path) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        struct libmnt_fs *fs = table ? mnt_table_find_target(table, path, MNT_ITER_BACKWARD) : NULL;
+
+        return fs ? mnt_fs_get_devno(fs) : 0;
+}
+
 /* An overlay of the initrd has its options with /sysroot, which is / now. */
 static bool upper_is_on(const char *upper, dev_t pool) {
         struct stat st;
@@ -93,7 +100,7 @@ static bool options_name(const char *options, const char *path) {
 }
 
 /* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. */
-static bool overlay_names(struct libmnt_fs *fs, char **paths) {
+bool mounted_overlay_names(struct libmnt_fs *fs, char **paths) {
         const char *options = mnt_fs_get_fs_options(fs);
 
         if (!options || !mnt_fs_match_fstype(fs, "overlay"))
@@ -118,7 +125,7 @@ int mounted_in_use(const Status *s) {
                 return -ENOENT;
         while (mnt_table_next_fs(table, iter, &fs) == 0)
                 if ((fs != pool && mnt_fs_get_devno(fs) == mnt_fs_get_devno(pool)) ||
-                    overlay_names(fs, s->mounts))
+                    mounted_overlay_names(fs, s->mounts))
                         return 1;
         return 0;
 }

@@ -11,6 +11,10 @@
 /* The device number of the pool's file system. -ENOENT if none is mounted. */
 int mounted_pool(dev_t *ret);
 
+/* The device number of what is mounted on path itself, as the mount table has it, which for btrfs is not
+ * that of stat(2); 0 if nothing is. */
+dev_t mounted_at(const char *path);
+
 /* Whether path is on the pool, or in an overlay with its upper there: 1 or 0. Symlinks are followed. Errors
  * of stat(2), but for a path that the caller may not look up the mount table decides. */
 int mounted_on(const char *path, dev_t pool);
@@ -22,3 +26,8 @@ int mounted_missing(const Status *s, const char ***ret);
 /* Whether anything but the pool's own mount still uses it: 1 or 0. By the mount table of this process.
  * -ENOENT if the pool is not mounted. */
 int mounted_in_use(const Status *s);
+
+/* Whether a mount is an overlay with a layer below one of paths (NULL-terminated, or NULL), or on the pool
+ * by its own mount point. */
+struct libmnt_fs;
+bool mounted_overlay_names(struct libmnt_fs *fs, char **paths);

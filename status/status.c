@@ -27,6 +27,7 @@ static const char *const reason_table[_REASON_MAX] = {
         [REASON_TIMEOUT] = "timeout",
         [REASON_INTERNAL] = "internal",
         [REASON_WIPED] = "wiped",
+        [REASON_CLONED] = "cloned",
 };
 
 static const char *const timing_table[_TIMING_MAX] = {

@@ -22,6 +22,10 @@
 #define TAGS_PATH STATUS_DIRECTORY "/tags"
 /* How many sectors did not match their tags (setup/integrity.h); there once there are any. */
 #define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"
+/* While a renewal is under way, or after one that was cut off: number of the pool's device before. */
+#define RENEWING_PATH STATUS_DIRECTORY "/renewing"
+/* The next renewal is to happen whoever uses the pool. */
+#define FORCE_PATH STATUS_DIRECTORY "/force"
 #define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
 
 typedef enum State {
@@ -47,7 +51,8 @@ typedef enum Reason {
         REASON_MOUNT,
         REASON_TIMEOUT,
         REASON_INTERNAL,
-        REASON_WIPED, /* by ccvm-scratch wipe, in the running system */
+        REASON_WIPED,  /* by ccvm-scratch wipe, in the running system */
+        REASON_CLONED, /* goes with STATE_ENCRYPTED: others may have the same key */
         _REASON_MAX,
 } Reason;
 

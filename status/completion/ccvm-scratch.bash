@@ -10,10 +10,10 @@ _ccvm_scratch() {
 	if [[ $cur == = || ${COMP_WORDS[COMP_CWORD - 1]} == = ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'short pretty off' -- "${cur#=}")
 	elif [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W '--help --version --json= --yes' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W '--help --version --json= --yes --force' -- "$cur")
 		[[ ${COMPREPLY[*]} != --json= ]] || compopt -o nospace
 	else
-		mapfile -t COMPREPLY < <(compgen -W 'status is-encrypted wipe' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'status is-encrypted wipe renew' -- "$cur")
 	fi
 }
 complete -F _ccvm_scratch ccvm-scratch

@@ -160,7 +160,7 @@ section units; find /run/systemd/generator* -not -type d -name '*[sx]*'  | grep 
     check_equal(report.line("reload"), "active", "the service after a reload")
     check_equal(report.line("again"), "inactive", "the fallback after another start of both services")
     check_equal(report.lines("still"), ["ext4", "mine"], "/scratch after all of it")
-    units = {f"ccvm-scratch-{name}" for name in ("check.service", "health.timer", "shutdown.service", "soft-reboot.service")}
+    units = {f"ccvm-scratch-{name}" for name in ("check.service", "clone.service", "health.timer", "shutdown.service", "soft-reboot.service")}
     units |= {"50-ccvm-scratch.conf", "nix-.rw\\x2dstore.mount", "nix-store.mount", "scratch.mount"}
     check_equal({line.rpartition("/")[2] for line in report.lines("units")}, units, "units of the real root, after a reload")
     check('"keyslots":{}' in luks_metadata(image).replace(" ", "").replace("\n", ""), "the header has a keyslot")

@@ -201,6 +201,8 @@ ExecStart=mount -o remount,ro /sysroot
 PACKAGE = [
     "lib/ccvm-scratch", "bin/ccvm-scratch", "lib/systemd/system-generators/ccvm-scratch-generator",
     "lib/systemd/system/ccvm-scratch-check.service", "lib/systemd/system/ccvm-scratch-luks.service",
+    "lib/systemd/system/ccvm-scratch-clone.service", "lib/systemd/system/ccvm-scratch-recover.service",
+    "lib/systemd/system/ccvm-scratch-renew.service",
     "lib/systemd/system/ccvm-scratch-health.service", "lib/systemd/system/ccvm-scratch-health.timer",
     "lib/systemd/system/ccvm-scratch-shutdown.service",
     "lib/systemd/system/ccvm-scratch-soft-reboot.service",

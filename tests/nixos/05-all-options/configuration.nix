@@ -17,6 +17,7 @@
     setupTimeoutSec = 60;
     fallback = "none";
     fallbackSize = "2G";
+    onClone = "renew";
   };
 
   fileSystems."/nix/store" = {
