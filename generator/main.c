@@ -13,7 +13,9 @@
  * order with the system's own. Without an initrd the whole graph is written there.
  *
  * Beside the units it writes udev's rule for the disk, and /run/ccvm-scratch/config: what was asked for, by
- * which the real root knows what the initrd did, and ccvm-scratch(1) that something was asked for at all. */
+ * which the real root knows what the initrd did, and ccvm-scratch(1) that something was asked for at all.
+ * And in the initrd copies of our credentials: NixOS binds /run for the real root, without what is mounted
+ * below it. */
 
 #include "claims.h"
 #include "config.h"
@@ -25,6 +27,7 @@
 
 #define ATTEMPTED "/run/ccvm-scratch/attempted"
 #define ASKED "/run/ccvm-scratch/config"
+#define CREDENTIALS "/run/ccvm-scratch/credentials"
 
 /* The kernel's own limit is 2 to 4 KiB; a boot loader's or a test's may be longer. */
 #define CMDLINE_MAX (64 * KIB)
@@ -74,8 +77,10 @@ static void write_asked(const char *root, const char *text) {
                 log_warning_errno(r, "Failed to write '%s'", ASKED);
 }
 
+#define CREDENTIAL_MAX (64 * KIB)
+
 /* The text of a system credential, or NULL. The caller frees it. */
-static char *read_credential(const char *name, size_t max) {
+static char *read_passed_credential(const char *name) {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;
         char *text = NULL;
@@ -83,13 +88,36 @@ static char *read_credential(const char *name, size_t max) {
 
         if (!directory || asprintf(&path, "%s/%s", directory, name) < 0)
                 return NULL;
-        r = file_read(path, max, &text);
-        if (r < 0) {
-                if (r != -ENOENT)
-                        log_warning_errno(r, "Failed to read credential '%s', ignored", path);
-                return NULL;
-        }
+        r = file_read(path, CREDENTIAL_MAX, &text);
+        if (r < 0 && r != -ENOENT)
+                log_warning_errno(r, "Failed to read credential '%s', ignored", path);
         return text;
+}
+
+/* The same; in the real root the initrd's copy, if it was not passed on. */
+static char *read_credential(const char *root, const char *name) {
+        char *text = read_passed_credential(name);
+        _cleanup_free_ char *copy = NULL;
+
+        if (!text && !in_initrd() && asprintf(&copy, "%s" CREDENTIALS "/%s", root, name) >= 0)
+                (void) file_read(copy, CREDENTIAL_MAX, &text);
+        return text;
+}
+
+static void copy_credentials(const char *root) {
+        static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk" };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                _cleanup_free_ char *copy = NULL, *text = read_passed_credential(names[i]);
+                int r;
+
+                if (!text)
+                        continue;
+                r = asprintf(&copy, "%s" CREDENTIALS "/%s", root, names[i]) < 0 ? -ENOMEM
+                                                                                : file_update(copy, text);
+                if (r < 0)
+                        log_warning_errno(r, "Failed to copy credential '%s'", names[i]);
+        }
 }
 
 /* systemd's generators read $SYSTEMD_PROC_CMDLINE in their tests; so does this one. */
@@ -107,8 +135,8 @@ static char *read_cmdline(void) {
 }
 
 static int load(Config *c, const char *root, bool attempted, const char *cmdline) {
-        _cleanup_free_ char *conf = read_credential("ccvm.conf", 64 * KIB), *asked = NULL,
-                            *vm_disk = read_credential("ccvm.vm-disk", KIB);
+        _cleanup_free_ char *conf = read_credential(root, "ccvm.conf"), *asked = NULL,
+                            *vm_disk = read_credential(root, "ccvm.vm-disk");
         int r;
 
         if (vm_disk)
@@ -178,6 +206,8 @@ static int run(const char *directory) {
                 log_warning("A disk is attached, but Mounts= is empty and NixStore=no: it is not used.");
                 return 0;
         }
+        if (in_initrd())
+                copy_credentials(root);
         return write_all(&c, directory, root, attempted, cmdline);
 }
 

@@ -368,7 +368,9 @@ static int write_clone(const Writer *w) {
                 "ExecStart=" SETUP " watch --on-clone=%s\n",
                 w->config->on_clone);
         r = unit_close(f, name);
-        return r < 0 ? r : unit_enable(w, UNIT_DIR, "ccvm-scratch-clone.service", "multi-user.target");
+        return r < 0 ? r
+                     : unit_enable(w, UNIT_DIR, "ccvm-scratch-clone.service",
+                                   w->config->hotplug ? "ccvm-scratch-luks.service" : "multi-user.target");
 }
 
 int services_write_around_pool(const Writer *w) {

@@ -54,7 +54,7 @@ static void abandon_disk(void) {
         int r;
 
         log_to_kmsg(); /* beside what the kernel says of it */
-        pool_abandon();
+        pool_abandon(POOL_DIRECTORY);
         r = stat(LUKS_NODE, &st) < 0 ? -errno : unplug_below(st.st_rdev);
         if (r < 0)
                 log_warning_errno(r, "Failed to remove the disk: what is not on it yet is written first");

@@ -91,7 +91,7 @@ int life_renew(const Options *o) {
         if (r >= 0)
                 r = renew_allow(o, &before, force);
         if (r >= 0)
-                r = renew_begin();
+                r = renew_begin(o, &before);
         if (r >= 0)
                 r = boot_set_up(o, &s);
         if (r < 0)

@@ -142,8 +142,8 @@ int pool_bind(const DirSpec *d) {
 #define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
 #define SHUTDOWN_NO_LOG_FLUSH 2U
 
-void pool_abandon(void) {
-        _cleanup_close_ int fd = open(POOL_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+void pool_abandon(const char *path) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         (void) ioctl(fd, IOC_SHUTDOWN, &(uint32_t) { SHUTDOWN_NO_LOG_FLUSH });
 }

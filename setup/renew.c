@@ -69,9 +69,19 @@ static dev_t read_beginning(void) {
                        : 0;
 }
 
-int renew_begin(void) {
+/* By any of its mounts: somebody may have unmounted the others. */
+static void abandon(const PoolLayout *layout, dev_t pool) {
+        pool_abandon(POOL_DIRECTORY);
+        for (size_t i = 0; i < layout->n_mounts; i++) {
+                _cleanup_free_ char *path = realpath(layout->mounts[i].path, NULL);
+                if (path && pool != 0 && mounted_at(path) == pool)
+                        pool_abandon(path);
+        }
+}
+
+int renew_begin(const Options *o, const Status *before) {
         _cleanup_(status_done) Status s = {};
-        dev_t pool = mounted_at(POOL_DIRECTORY);
+        dev_t pool = mounted_number(before);
         int r;
 
         if (wipe_key(&s) < 0) {
@@ -82,7 +92,7 @@ int renew_begin(void) {
         if (r < 0)
                 return r;
         outcome_forget_health();
-        pool_abandon();
+        abandon(&o->layout, pool);
         pool_detach();
         r = luks_put_aside();
         return r < 0 ? log_error_errno(r, "Failed to put the mapping '%s' aside", LUKS_MAPPING) : 0;

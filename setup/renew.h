@@ -12,7 +12,7 @@ int renew_allow(const Options *o, const Status *before, bool force);
 /* Destroys the key, detaches the pool, and puts the mapping aside for whoever still uses it, who gets I/O
  * errors. From here on a file tells that a renewal is under way. Logs its errors; where the disk does not
  * finish what was sent to it nothing is changed. */
-int renew_begin(void);
+int renew_begin(const Options *o, const Status *before);
 
 /* Puts the mounts of the new pool in the place of the old one's, each at once, and removes the file. What
  * somebody else has mounted there stays. */

@@ -27,6 +27,15 @@ dev_t mounted_at(const char *path) {
         return fs ? mnt_fs_get_devno(fs) : 0;
 }
 
+dev_t mounted_number(const Status *s) {
+        dev_t number = mounted_at(POOL_DIRECTORY);
+        struct stat st;
+
+        if (number == 0 && s->mapper && stat(s->mapper, &st) >= 0)
+                number = st.st_rdev;
+        return number;
+}
+
 /* An overlay of the initrd has its options with /sysroot, which is / now. */
 static bool upper_is_on(const char *upper, dev_t pool) {
         struct stat st;

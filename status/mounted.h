@@ -15,6 +15,10 @@ int mounted_pool(dev_t *ret);
  * that of stat(2); 0 if nothing is. */
 dev_t mounted_at(const char *path);
 
+/* That of the pool's mounts, also if its own mount point is not among them: then by the mapping, which does
+ * not help with btrfs. 0 if there is no pool. */
+dev_t mounted_number(const Status *s);
+
 /* Whether path is on the pool, or in an overlay with its upper there: 1 or 0. Symlinks are followed. Errors
  * of stat(2), but for a path that the caller may not look up the mount table decides. */
 int mounted_on(const char *path, dev_t pool);

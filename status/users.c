@@ -256,7 +256,7 @@ int users_tell(const Status *status, int level) {
         struct stat st;
         int r;
 
-        s.pool = mounted_at(POOL_DIRECTORY);
+        s.pool = mounted_number(status);
         if (s.pool == 0)
                 return 0;
         if (stat("/proc/self/ns/mnt", &st) < 0)

@@ -2,7 +2,7 @@
 """Disks that are plugged into a running VM."""
 
 from cases import DISK, GIB, LUKS, MIB, SCRATCH_SCRIPT, check_encrypted, check_outcome, check_scratch, check_use, directory
-from fault import FaultVM, check_time
+from fault import FaultVM, check_time, program, unit
 from faults_disk import backend
 from vm import REPORT, Image, check, check_equal
 
@@ -107,10 +107,32 @@ def hotplug_failing():
     check(image.is_zero(), "the disk was written to")
 
 
+# As on NixOS, where the initrd's credentials do not come to the real root.
+FORGET = """[Unit]
+Description=Takes the marker away before the real root
+DefaultDependencies=no
+Before=initrd-switch-root.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=mount -o remount,rw /run/credentials/@system
+ExecStart=rm /run/credentials/@system/ccvm.vm-disk
+"""
+
+
 def hotplug_at_boot():
-    """The disk is there from the start: nothing waits for it, and the system takes it when it is up."""
+    """The disk is there from the start: nothing waits for it, and the system takes it when it is up.
+
+    The marker is a credential that only the initrd gets.
+    """
     image = Image(directory() / "disk", GIB)
-    report = FaultVM("hotplug-at-boot", HOTPLUG, image.device(), AFTER + REPORT + USE).run()
+    files = program("/usr/bin/mount", "/usr/bin/rm")
+    files |= unit("forget.service", FORGET, "initrd.target")
+    vm = FaultVM("hotplug-at-boot", "ccvm.nix=no", image.device(), AFTER + REPORT + USE, files)
+    vm.append = vm.append.replace(DISK, "")
+    vm.fw_cfg = ["name=opt/io.systemd.credentials/ccvm.vm-disk,string=hotplug"]
+    report = vm.run()
     check_encrypted(report, GIB)
     check_scratch(report, "ext4")
 

@@ -76,6 +76,8 @@ journalctl -b -o cat -u ccvm-scratch-renew.service | grep -c 'is in use, and sta
 systemctl reset-failed
 umount /run/merged /run/other; losetup -d $loop; rm -r /scratch/file /scratch/up /scratch/work
 look kept
+# Somebody has unmounted the pool itself.
+umount /run/ccvm-scratch/pool
 section force; renew --force
 section after; cat <&7 2>&1
 look forced
