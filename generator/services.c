@@ -304,7 +304,8 @@ static int write_around_disk(const Writer *w) {
                                    c->hotplug ? "ccvm-scratch-luks.service" : "timers.target");
 }
 
-/* A renewal does in the running system what was done for the boot. */
+/* A renewal does in the running system what was done for the boot. Before that it waits for what was sent to
+ * the disk: at most ten seconds, and then all is as it was. */
 static int write_renew(const Writer *w) {
         static const char name[] = "ccvm-scratch-renew.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
@@ -319,7 +320,7 @@ static int write_renew(const Writer *w) {
                 "TimeoutStartSec=%" PRIu64 "s\n"
                 "ExecStart=\n"
                 "ExecStart=" SETUP " renew",
-                c->setup_timeout_sec);
+                c->setup_timeout_sec + 10);
         print_set_up(c, f);
         if (c->hotplug)
                 fputs(" \\\n        --bind", f);

@@ -30,8 +30,8 @@ int pool_extend(const PoolLayout *layout, Status *s);
  * errors. */
 int pool_bind(const DirSpec *d);
 
-/* Has the file system that is mounted on path write nothing any more, where it can (ext4, xfs), not even when
- * it is unmounted; whoever uses it gets I/O errors. */
+/* Has the file system that is mounted on path write nothing any more, where it can (ext4, xfs), not even
+ * when it is unmounted; whoever uses it gets I/O errors. */
 void pool_abandon(const char *path);
 
 /* Detaches the pool if it is mounted; what still uses it keeps it until then. */

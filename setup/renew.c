@@ -84,13 +84,14 @@ int renew_begin(const Options *o, const Status *before) {
         dev_t pool = mounted_number(before);
         int r;
 
-        if (wipe_key(&s) < 0) {
-                log_error("%s", s.detail ?: "Out of memory");
-                return -EIO;
-        }
         r = note_beginning(pool);
         if (r < 0)
                 return r;
+        if (wipe_key(&s) < 0) {
+                (void) unlink(RENEWING_PATH);
+                log_error("%s", s.detail ?: "Out of memory");
+                return -EIO;
+        }
         outcome_forget_health();
         abandon(&o->layout, pool);
         pool_detach();
