@@ -19,10 +19,12 @@
   scdoc,
   systemd,
   util-linux,
+  versionCheckHook,
+  pkgs,
   forHost ? false,
 }:
 
-stdenv.mkDerivation {
+stdenv.mkDerivation (finalAttrs: {
   pname = if forHost then "ccvm-scratch-run" else "ccvm-scratch";
   version = "0.1.0";
   src = lib.cleanSource ../.;
@@ -60,10 +62,16 @@ stdenv.mkDerivation {
   ];
   mesonInstallTags = [ (if forHost then "host" else "guest") ];
 
+  doInstallCheck = true;
+  nativeInstallCheckInputs = [ versionCheckHook ];
+
+  # A machine, which takes KVM to be quick: nix build .#ccvm-scratch.tests.scratch
+  passthru.tests.scratch = import ./tests/scratch.nix { inherit pkgs; };
+
   meta = {
     description = "Encrypted, throw-away disk space for virtual machines";
     license = lib.licenses.lgpl21Plus;
     platforms = lib.platforms.linux;
-    mainProgram = if forHost then "ccvm-scratch-run" else "ccvm-scratch";
+    mainProgram = finalAttrs.pname;
   };
-}
+})

@@ -171,10 +171,18 @@ static void explain_failure(void) {
 }
 
 static int verb_renew(void) {
+        _cleanup_(now_done) Now now = {};
         int r = may_destroy();
 
         if (r != EXIT_SUCCESS)
                 return r;
+        if (now_load(&now) < 0)
+                return EXIT_FAILURE;
+        /* As in a container, where the service is skipped, which is no failure. */
+        if (now.status.state == STATE_OFF) {
+                log_error("There is no scratch disk to renew: none was asked for.");
+                return EXIT_FAILURE;
+        }
         r = arg_force ? file_write_atomic(FORCE_PATH, "", 0600) : 0;
         if (r < 0) {
                 log_error_errno(r, "Failed to write '%s'", FORCE_PATH);
@@ -255,6 +263,10 @@ static int run_verb(void) {
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 if (!streq(verbs[i].name, arg_verb))
                         continue;
+                if (arg_force && verbs[i].run != verb_renew) {
+                        log_error("%s takes no --force; see --help.", arg_verb);
+                        return 2;
+                }
                 if (!arg_paths[0] || verbs[i].takes_paths)
                         return verbs[i].run();
                 log_error("%s takes no argument '%s'; see --help.", arg_verb, arg_paths[0]);

@@ -69,7 +69,7 @@ status after
 section told; journalctl -b -o json MESSAGE_ID=c2f6f3f1a5594bb2a7d0c1a4e2b86f17 | grep -c '"CCVM_REASON":"cloned"'
 section canary; grep -c c4n4ry:clones /dev/mapper/ccvm-scratch
 section table-kinds; dmsetup table | cut -d' ' -f1,4 | sort
-section watch; grep -E 'RssAnon|RssFile' /proc/$(systemctl show -P MainPID ccvm-scratch-clone.service)/status | tr -s ' \t\n' ' '
+section watch; grep -E 'RssAnon|RssFile' /proc/$(systemctl show -P MainPID ccvm-scratch-clone.service)/status | tr -s ' \t\n' ' '; echo
 section failed-after; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
 # And with Fallback=fail there is no VM without an encrypted pool.
 mount --bind /usr/bin/false /usr/sbin/mkfs.ext4

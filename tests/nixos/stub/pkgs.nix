@@ -22,11 +22,12 @@ let
     "pkg-config"
     "scdoc"
     "systemd"
+    "versionCheckHook"
     "xfsprogs"
   ];
 
   pkgs = lib.genAttrs names package // {
-    inherit lib;
+    inherit lib pkgs;
 
     # As packages of nixpkgs have it: programs in an output of their own.
     e2fsprogs = package "e2fsprogs" // {
@@ -36,7 +37,10 @@ let
     stdenv = {
       hostPlatform.isx86_64 = true;
       mkDerivation =
-        attributes:
+        function:
+        let
+          attributes = function attributes;
+        in
         attributes
         // package attributes.pname
         // lib.genAttrs attributes.outputs (output: package "${attributes.pname}-${output}");
