@@ -20,7 +20,7 @@ static bool can_be_wiped(const Status *s) {
         return s->state == STATE_ENCRYPTED || (s->reason == REASON_WIPED && s->mounts);
 }
 
-int life_wipe(const Options *o) {
+static int wipe(const char *detail) {
         _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
         int r, q;
 
@@ -37,7 +37,7 @@ int life_wipe(const Options *o) {
         if (r < 0)
                 return log_error_errno(r, "%s", s.detail ?: "Out of memory");
         s.reason = REASON_WIPED;
-        s.detail = strdup("The key was destroyed by ccvm-scratch wipe");
+        s.detail = strdup(detail);
         r = wipe_mounts(before.mounts, &s);
         if (r < 0) {
                 log_error("%s", s.detail ?: "Out of memory");
@@ -45,6 +45,10 @@ int life_wipe(const Options *o) {
         }
         q = outcome_announce(&s);
         return r < 0 ? r : q;
+}
+
+int life_wipe(const Options *o) {
+        return wipe("The key was destroyed by ccvm-scratch wipe");
 }
 
 /* If anything was freed or written since the last time. */
@@ -123,7 +127,8 @@ static int handle_clone(const Options *o) {
                           "may go on too");
         r = outcome_announce(&s);
         if (o->on_clone == ON_CLONE_WIPE)
-                return life_wipe(o);
+                return wipe(
+                        "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
         if (r < 0 || o->on_clone == ON_CLONE_WARN)
                 return r;
         /* Whoever uses the pool does not keep it. */
