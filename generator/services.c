@@ -77,6 +77,17 @@ static void print_set_up(const Config *c, FILE *f) {
                 "        --integrity=%s \\\n"
                 "        --discard=%s",
                 c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
+        if (c->hotplug)
+                fputs(" \\\n        --bind", f);
+}
+
+/* Ends a drop-in whose last line starts the program. relabel: it mounts the directories too. */
+static int finish_program(const Writer *w, const char *name, bool relabel, FILE *f) {
+        int r = print_directories(w->config, f);
+
+        if (relabel && selinux_is_on(w))
+                print_relabel(w->config, "ExecStartPost", f);
+        return unit_close(f, name) < 0 ? -EIO : r;
 }
 
 static int write_luks(const Writer *w, const char *node, const char *device) {
@@ -112,12 +123,7 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
                 "ExecStart=" SETUP " encrypt",
                 c->setup_timeout_sec, c->serial);
         print_set_up(c, f);
-        if (c->hotplug)
-                fputs(" \\\n        --bind", f);
-        r = print_directories(c, f);
-        if (c->hotplug && selinux_is_on(w))
-                print_relabel(c, "ExecStartPost", f);
-        return unit_close(f, name) < 0 ? -EIO : r;
+        return finish_program(w, name, c->hotplug, f);
 }
 
 #define POWER_OFF "FailureAction=poweroff-force\n"
@@ -162,8 +168,7 @@ static int write_tmpfs(const Writer *w) {
         print_fallback(c, f);
         if (!c->vm_disk)
                 fputs(" \\\n        --no-disk", f);
-        r = print_directories(c, f);
-        return unit_close(f, name) < 0 ? -EIO : r;
+        return finish_program(w, name, false, f);
 }
 
 int services_write(const Writer *w) {
@@ -280,8 +285,12 @@ static int write_relabel(const Writer *w) {
         return r < 0 ? r : unit_enable(w, "..", name, "local-fs.target");
 }
 
-/* What only a disk needs: the look at its health, and its end. */
-static int write_around_disk(const Writer *w) {
+/* A disk that is hot-plugged brings along what is otherwise of the boot. */
+static int enable_for_disk(const Writer *w, const char *unit, const char *target) {
+        return unit_enable(w, UNIT_DIR, unit, w->config->hotplug ? "ccvm-scratch-luks.service" : target);
+}
+
+static int write_shutdown(const Writer *w) {
         static const char name[] = "ccvm-scratch-shutdown.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
         FILE *f;
@@ -296,12 +305,7 @@ static int write_around_disk(const Writer *w) {
                 fputs("Before=nix-.rw\\x2dstore.mount\nBefore=nix-store.mount\n", f);
         if (unit_close(f, name) < 0)
                 return -EIO;
-        if (r >= 0)
-                r = unit_enable(w, UNIT_DIR, "ccvm-scratch-shutdown.service",
-                                c->hotplug ? "ccvm-scratch-luks.service" : "sysinit.target");
-        return r < 0 ? r
-                     : unit_enable(w, UNIT_DIR, "ccvm-scratch-health.timer",
-                                   c->hotplug ? "ccvm-scratch-luks.service" : "timers.target");
+        return r < 0 ? r : enable_for_disk(w, "ccvm-scratch-shutdown.service", "sysinit.target");
 }
 
 /* A renewal does in the running system what was done for the boot. Before that it waits for what was sent to
@@ -322,12 +326,7 @@ static int write_renew(const Writer *w) {
                 "ExecStart=" SETUP " renew",
                 c->setup_timeout_sec + 10);
         print_set_up(c, f);
-        if (c->hotplug)
-                fputs(" \\\n        --bind", f);
-        r = print_directories(c, f);
-        if (selinux_is_on(w))
-                print_relabel(c, "ExecStartPost", f);
-        return unit_close(f, name) < 0 ? -EIO : r;
+        return finish_program(w, name, true, f);
 }
 
 /* And where it fails, what is done without the disk. */
@@ -348,10 +347,7 @@ static int write_recover(const Writer *w) {
                 "        --serial=%s",
                 streq(fallback_mode(c), "fail") ? "[Unit]\n" POWER_OFF "\n" : "", c->serial);
         print_fallback(c, f);
-        r = print_directories(c, f);
-        if (selinux_is_on(w))
-                print_relabel(c, "ExecStartPost", f);
-        return unit_close(f, name) < 0 ? -EIO : r;
+        return finish_program(w, name, true, f);
 }
 
 /* The watch for clones, which does nothing in a virtual machine that cannot notice. */
@@ -369,9 +365,21 @@ static int write_clone(const Writer *w) {
                 "ExecStart=" SETUP " watch --on-clone=%s\n",
                 w->config->on_clone);
         r = unit_close(f, name);
-        return r < 0 ? r
-                     : unit_enable(w, UNIT_DIR, "ccvm-scratch-clone.service",
-                                   w->config->hotplug ? "ccvm-scratch-luks.service" : "multi-user.target");
+        return r < 0 ? r : enable_for_disk(w, "ccvm-scratch-clone.service", "multi-user.target");
+}
+
+/* What only a disk needs in the system: its end, the look at its health, and what can come in between. */
+static int write_around_disk(const Writer *w) {
+        int r;
+
+        r = write_shutdown(w);
+        if (r >= 0)
+                r = enable_for_disk(w, "ccvm-scratch-health.timer", "timers.target");
+        if (r >= 0)
+                r = write_renew(w);
+        if (r >= 0)
+                r = write_recover(w);
+        return r < 0 ? r : write_clone(w);
 }
 
 int services_write_around_pool(const Writer *w) {
@@ -380,12 +388,6 @@ int services_write_around_pool(const Writer *w) {
         r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
         if (r >= 0 && w->config->vm_disk)
                 r = write_around_disk(w);
-        if (r >= 0 && w->config->vm_disk)
-                r = write_renew(w);
-        if (r >= 0 && w->config->vm_disk)
-                r = write_recover(w);
-        if (r >= 0 && w->config->vm_disk)
-                r = write_clone(w);
         return r >= 0 && !w->config->hotplug && selinux_is_on(w) ? write_relabel(w) : r;
 }
 

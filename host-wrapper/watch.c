@@ -111,13 +111,17 @@ static int write_status_file(const Watch *w, const Report *report) {
                        : file_write_atomic(w->status_path, text, 0644);
 }
 
+static bool has_reason(const Report *report, const char *word) {
+        return report->reason && streq(report->reason, word);
+}
+
 static void handle_report(Watch *w, const Report *report) {
+        bool cloned = has_reason(report, "cloned");
         _cleanup_free_ char *text = NULL;
         int r;
 
         w->waiting = false;
-        bool cloned = report->reason && streq(report->reason, "cloned");
-        if (!cloned && (!report->reason || !streq(report->reason, "wiped")))
+        if (!cloned && !has_reason(report, "wiped"))
                 w->boots++;
         r = w->status_path ? write_status_file(w, report) : 0;
         if (r < 0)

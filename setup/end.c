@@ -17,11 +17,9 @@ static int keep_pool(void) {
         const FileSystem *fs;
         int r;
 
-        r = outcome_load(&s);
-        if (r < 0)
+        r = outcome_load_encrypted(&s);
+        if (r <= 0)
                 return r;
-        if (s.state != STATE_ENCRYPTED)
-                return 0;
         fs = filesystem_find(s.fs_type ?: "");
         if (!fs)
                 return log_error_errno(-EBADMSG, "Failed to read '%s'", STATUS_PATH);
@@ -67,11 +65,9 @@ int end_shutdown(const Options *o) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = outcome_load(&s);
-        if (r < 0)
+        r = outcome_load_encrypted(&s);
+        if (r <= 0)
                 return r;
-        if (s.state != STATE_ENCRYPTED)
-                return 0;
         r = mounted_in_use(&s);
         if (r < 0)
                 return log_error_errno(r, "Failed to look for users of '%s'", POOL_DIRECTORY);

@@ -38,7 +38,7 @@ static int wipe(const char *detail) {
                 return log_error_errno(r, "%s", s.detail ?: "Out of memory");
         s.reason = REASON_WIPED;
         s.detail = strdup(detail);
-        r = wipe_mounts(before.mounts, &s);
+        r = wipe_mounts(&before, &s);
         if (r < 0) {
                 log_error("%s", s.detail ?: "Out of memory");
                 s.mounts = TAKE_PTR(before.mounts);
@@ -118,8 +118,8 @@ static int handle_clone(const Options *o) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = outcome_load(&s);
-        if (r < 0 || s.state != STATE_ENCRYPTED)
+        r = outcome_load_encrypted(&s);
+        if (r <= 0)
                 return r;
         s.reason = REASON_CLONED;
         free(s.detail);

@@ -183,6 +183,12 @@ int outcome_load(Status *ret) {
         return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : 0;
 }
 
+int outcome_load_encrypted(Status *ret) {
+        int r = outcome_load(ret);
+
+        return r < 0 ? r : ret->state == STATE_ENCRYPTED;
+}
+
 /* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
 static bool take_earlier(Status *s) {
         _cleanup_(status_done) Status earlier = {};

@@ -30,6 +30,9 @@ int outcome_read(Status *ret);
 /* The same for those who have nothing to do without one: the errors are logged. */
 int outcome_load(Status *ret);
 
+/* And for those who have nothing to do without an encrypted one: 1 if it is, 0 if not. */
+int outcome_load_encrypted(Status *ret);
+
 /* Finishes s from what is known of the encrypted disk's unit, which has failed: its status file, and where
  * it did not come to write one, what the service manager tells of it in $MONITOR_… (systemd.exec(5)). */
 void outcome_explain_failure(Status *s);

@@ -9,6 +9,7 @@
 
 #include "fileio.h"
 #include "log.h"
+#include "mounted.h"
 #include "mounting.h"
 
 static int make_directory(const DirSpec *d) {
@@ -146,6 +147,19 @@ void pool_abandon(const char *path) {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         (void) ioctl(fd, IOC_SHUTDOWN, &(uint32_t) { SHUTDOWN_NO_LOG_FLUSH });
+}
+
+/* By the mount table: a file system that has shut down does not tell of itself. */
+int pool_unmount(const char *path, dev_t number) {
+        _cleanup_free_ char *real = realpath(path, NULL);
+        int found = 0;
+
+        while (real && number != 0 && mounted_at(real) == number) {
+                if (umount2(real, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+                        return -errno;
+                found = 1;
+        }
+        return found;
 }
 
 void pool_detach(void) {

@@ -34,5 +34,10 @@ int pool_bind(const DirSpec *d);
  * when it is unmounted; whoever uses it gets I/O errors. */
 void pool_abandon(const char *path);
 
+/* Unmounts the pool with this device number (mounted_number()) from path, which may be a symlink, as often
+ * as it is there on top. 1 if it was, 0 if not; what umount(2) gives. What is somebody else's is left
+ * alone. */
+int pool_unmount(const char *path, dev_t number);
+
 /* Detaches the pool if it is mounted; what still uses it keeps it until then. */
 void pool_detach(void);

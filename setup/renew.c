@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <inttypes.h>
-#include <sys/mount.h>
 
 #include "boot.h"
 #include "fileio.h"
@@ -99,20 +98,13 @@ int renew_begin(const Options *o, const Status *before) {
         return r < 0 ? log_error_errno(r, "Failed to put the mapping '%s' aside", LUKS_MAPPING) : 0;
 }
 
-/* Returns whether the old pool was mounted there. A mount point may be a symlink. */
+/* Returns whether the old pool was mounted there. */
 static bool unmount_old(const DirSpec *d, dev_t old) {
-        _cleanup_free_ char *path = realpath(d->path, NULL);
-        bool found = false;
-        dev_t now;
+        int r = pool_unmount(d->path, old);
 
-        while (path && (now = mounted_at(path)) != 0 && now == old) {
-                if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) {
-                        (void) log_error_errno(errno, "Failed to unmount '%s'", path);
-                        return false;
-                }
-                found = true;
-        }
-        return found;
+        if (r < 0)
+                (void) log_error_errno(r, "Failed to unmount '%s'", d->path);
+        return r > 0;
 }
 
 /* Where the old pool was, or over whatever is there if that is how the disk is mounted. What somebody else

@@ -11,6 +11,6 @@
  * A failure is noted in s, and then all is as it was. 0 also if there is no mapping. */
 int wipe_key(Status *s);
 
-/* Detaches the pool, and those of mounts (NULL-terminated) that are on it. The mapping goes with its last
- * user. A failure is noted in s. */
-int wipe_mounts(char **mounts, Status *s);
+/* Detaches the pool that before tells of, and those of its mounts that are on it. The mapping goes with its
+ * last user. A failure is noted in s. */
+int wipe_mounts(const Status *before, Status *s);

@@ -31,7 +31,8 @@ int mounted_missing(const Status *s, const char ***ret);
  * -ENOENT if the pool is not mounted. */
 int mounted_in_use(const Status *s);
 
+struct libmnt_fs;
+
 /* Whether a mount is an overlay with a layer below one of paths (NULL-terminated, or NULL), or on the pool
  * by its own mount point. */
-struct libmnt_fs;
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths);
