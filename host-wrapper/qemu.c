@@ -221,7 +221,7 @@ static int attach_monitor(Argv *command, int fd) {
 
         if (r >= 0)
                 r = argv_addf(command, "socket,id=" QEMU_NODE "-monitor,fd=%i", fd);
-        return r < 0 ? r : argv_add(command, "-mon", "chardev=" QEMU_NODE "-monitor,mode=control");
+        return r < 0 ? r : argv_add(command, "-qmp", "chardev:" QEMU_NODE "-monitor");
 }
 
 /* The last -append wins, and this one has the text of the user's. */

@@ -7,6 +7,11 @@
 
 #include "status.h"
 
+/* Of libcryptsetup 2.8.8; an older one takes it, and has no use for it. */
+#ifndef CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD
+#define CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD (UINT32_C(1) << 3)
+#endif
+
 typedef void SafeMemory;
 DEFINE_TRIVIAL_CLEANUP_FUNC(SafeMemory *, crypt_safe_free)
 #define _cleanup_key_ _cleanup_(crypt_safe_freep)

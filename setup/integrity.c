@@ -45,8 +45,13 @@ static int make_mapping(const Device *disk, const Device *tags, bool discard, co
         int r;
 
         r = crypt_init_data_device(&cd, tags->node, disk->node);
-        if (r >= 0)
+        if (r >= 0) {
+                /* What was never written has the constant tag of a discarded sector (tags.c). Since Linux
+                 * 7.2 that tag can be a keyed checksum, as whoever can write to the tags can forge the
+                 * constant; these are in the guest's RAM. */
+                crypt_set_compatibility(cd, CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD);
                 r = crypt_format(cd, CRYPT_INTEGRITY, NULL, NULL, NULL, key, KEY_SIZE, (void *) &params);
+        }
         if (r < 0)
                 return cryptsetup_fail(s, REASON_FORMAT, r, "Failed to format the tags");
         r = crypt_activate_by_volume_key(cd, MAPPING, key, KEY_SIZE, flags);

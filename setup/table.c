@@ -200,7 +200,7 @@ static int parse_integrity_option(char *word, IntegrityTable *t) {
                 t->sector_size = r >= 0 ? size : 0;
         } else if ((value = startswith(word, "internal_hash:")))
                 r = parse_hash((char *) value, t);
-        else if (streq(word, "allow_discards") || streq(word, "allow_discards_keyed")) /* Linux 7 */
+        else if (streq(word, "allow_discards"))
                 t->allow_discards = true;
         else if (!is_about_layout(word))
                 r = -EINVAL;

@@ -214,8 +214,8 @@ static void test_attach(void **state) {
 
 /* The guest is told once: by the command line if there is one. */
 static void test_require_encrypted(void **state) {
-        static const char monitor[] = "-chardev\nsocket,id=ccvm-scratch-monitor,fd=11\n-mon\n"
-                                      "chardev=ccvm-scratch-monitor,mode=control\n";
+        static const char monitor[] = "-chardev\nsocket,id=ccvm-scratch-monitor,fd=11\n"
+                                      "-qmp\nchardev:ccvm-scratch-monitor\n";
         const VmmRequest request = { 9, 10, 11, .require_encrypted = true };
         const struct {
                 char *const *command;

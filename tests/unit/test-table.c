@@ -168,14 +168,13 @@ static void test_integrity(void **state) {
                          -EINVAL);
         assert_int_equal(table_parse_integrity("254:16 0 16 D 9 " INTEGRITY_OPTIONS "00112233", &t), 0);
         assert_null(table_integrity_difference(&t, &wanted_table));
-        /* As Linux 7 has it. */
+        /* Linux 7.2 can have them with a checksum each, which our tags have not. */
         assert_int_equal(table_parse_integrity("254:16 0 16 D 7 meta_device:252:4 block_size:4096 "
                                                "allow_discards_keyed interleave_sectors:1 "
                                                "buffer_sectors:128 fix_hmac "
                                                "internal_hash:hmac(sha256):00112233",
                                                &t),
-                         0);
-        assert_null(table_integrity_difference(&t, &wanted_table));
+                         -EINVAL);
 
         for (size_t i = 0; i < ELEMENTSOF(other); i++)
                 other[i] = wanted_table;
