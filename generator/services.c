@@ -8,6 +8,8 @@
 #include "log.h"
 
 #define SETUP PROGRAM_DIR "/ccvm-scratch-setup"
+/* Of the initrd, by the dracut module. */
+#define MODULES PROGRAM_DIR "/modules"
 #define CHECK_SERVICE "ccvm-scratch-check.service"
 
 /* The directories of the pool, as options of ccvm-scratch-setup. */
@@ -90,6 +92,17 @@ static int finish_program(const Writer *w, const char *name, bool relabel, FILE 
         return unit_close(f, name) < 0 ? -EIO : r;
 }
 
+/* The cipher's modules from the tree in which the kernel does not look. By their aliases, as the kernel asks
+ * for them; whose CPU cannot do it, or who has it built in, has nothing to load. */
+static void print_load_modules(const Writer *w, FILE *f) {
+        _cleanup_free_ char *path = NULL;
+
+        if (writer_in_initrd(w) && asprintf(&path, "%s" MODULES, w->root) >= 0 && access(path, F_OK) >= 0)
+                fputs("ExecStartPre=+-modprobe --dirname=" MODULES " --all --quiet \\\n"
+                      "        dm-crypt crypto-aes crypto-aes-all crypto-xts(aes)\n",
+                      f);
+}
+
 static int write_luks(const Writer *w, const char *node, const char *device) {
         static const char name[] = "ccvm-scratch-luks.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
@@ -118,10 +131,12 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
                 "[Service]\n"
                 "TimeoutStartSec=%" PRIu64 "s\n"
                 "ExecStopPost=\n"
-                "ExecStopPost=-" SETUP " close --serial=%s\n"
-                "ExecStart=\n"
-                "ExecStart=" SETUP " encrypt",
+                "ExecStopPost=-" SETUP " close --serial=%s\n",
                 c->setup_timeout_sec, c->serial);
+        print_load_modules(w, f);
+        fputs("ExecStart=\n"
+              "ExecStart=" SETUP " encrypt",
+              f);
         print_set_up(c, f);
         return finish_program(w, name, c->hotplug, f);
 }
