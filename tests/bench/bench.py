@@ -24,11 +24,15 @@ def parse_arguments(names):
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="boots of each variant (3)")
     parser.add_argument("--quick", action="store_true", help="one boot of each of the first variants, no idle minute")
     parser.add_argument("--keep", action="store_true", help="keep the boots of earlier runs of this image, make only the others")
-    parser.add_argument("--parts", default="boot,speed,cost", help="boot, speed (fio), cost (initrd, generator), profile; all but the last")
+    parser.add_argument("--kvm", action="store_true", help="by KVM and the wall clock: for whose KVM works, and who has a quiet host")
+    parser.add_argument("--wall-clock", action="store_true", help="by the wall clock, with an emulated CPU: to try what --kvm does")
+    parser.add_argument("--parts", default="boot,speed,work,cost", help="boot, speed (fio), work (a day's), cost (initrd, generator), profile; all but the last")
     parser.add_argument("--seconds", type=int, default=3, metavar="S", help="guest time of each fio job (3)")
     arguments = parser.parse_args()
     arguments.parts = ["boot"] if arguments.quick else arguments.parts.split(",")
-    if unknown := set(arguments.parts) - {"boot", "speed", "cost", "profile"}:
+    if arguments.kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        parser.error("--kvm: cannot open /dev/kvm; leave it out to count instructions")
+    if unknown := set(arguments.parts) - {"boot", "speed", "work", "cost", "profile"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if unknown := set(arguments.variants) - set(names):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
@@ -57,16 +61,19 @@ class Progress:
 def main():
     import variants
 
-    arguments = parse_arguments(list(variants.NAMES))
+    arguments = parse_arguments([*variants.NAMES, *(name for name in variants.WORK if name not in variants.NAMES)])
     import boots
     import initrd
     import timeline
     import report
     import speed
+    import work
 
     guest = pathlib.Path(os.environ["CCVM_GUEST"])
     cache = pathlib.Path(os.environ["CCVM_CACHE"])
-    results = cache / f"bench-{guest.name.removeprefix('guest-')}"
+    boots.wall_clock = "kvm" if arguments.kvm else "tcg" if arguments.wall_clock else None
+    suffix = f"-{boots.wall_clock}" if boots.wall_clock else ""
+    results = cache / f"bench-{guest.name.removeprefix('guest-')}{suffix}"
     results.mkdir(exist_ok=True)
     boots.vm.LOGS = results
 
@@ -78,9 +85,16 @@ def main():
         variant = speed.plain() if name == "plain-20g" else variants.make(name)
         path.write_text(json.dumps(speed.run(variant, arguments.seconds), indent=1))
 
+    def measure_work(name, path):
+        given = {"plain-20g": work.plain, "tmpfs": work.tmpfs}
+        variant = given[name]() if name in given else (variants.make(name),)
+        path.write_text(json.dumps(work.run(*variant), indent=1))
+
+    # Instructions are the same in each round.
+    rounds = range(1, (arguments.repeat if boots.wall_clock else 1) + 1)
     jobs = []  # (what, where its result goes, function)
     if "boot" in arguments.parts:
-        names = arguments.variants or (variants.QUICK if arguments.quick else variants.NAMES)
+        names = [name for name in arguments.variants if name in variants.NAMES] or (variants.QUICK if arguments.quick else variants.NAMES)
         for n in range(1, (1 if arguments.quick else arguments.repeat) + 1):
             jobs += [(f"{name}, boot {n}", results / f"{name}.{n}.json", functools.partial(boot, name)) for name in names]
     if "speed" in arguments.parts:
@@ -88,6 +102,10 @@ def main():
             if arguments.variants and name not in [*arguments.variants, "plain-20g"]:
                 continue
             jobs.append((f"{name}, speed", results / f"speed-{name}.json", functools.partial(measure_speed, name)))
+    if "work" in arguments.parts:
+        names = [name for name in variants.WORK if not arguments.variants or name in arguments.variants]
+        for n in rounds:
+            jobs += [(f"{name}, work {n}", results / f"work-{name}.{n}.json", functools.partial(measure_work, name)) for name in names]
     if "cost" in arguments.parts:
         jobs.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
     if "profile" in arguments.parts:
@@ -112,6 +130,7 @@ def main():
     speeds = [json.loads(p.read_text()) for name in variants.SPEED if (p := results / f"speed-{name}.json").exists()]
     if speeds:
         speed.write(results / "part-2.md", speeds)
+    work.write(results / "part-2b.md", variants.WORK)
     report.write(results, list(variants.NAMES))
     print(f"Results: {os.environ.get('CCVM_HOST_CACHE', cache)}/{results.name}/bench.md", file=sys.stderr)
     return failed

@@ -1,59 +1,75 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The boots as bars on one axis of guest time."""
+"""Two pictures of bars: how long a boot takes, and a day's work as multiples of a plain disk's."""
 
 import html
 import statistics
 
-LEFT, WIDTH, ROW, BAR = 300, 640, 26, 16
+LEFT, WIDTH, RIGHT, ROW, BAR = 330, 560, 90, 22, 16
 
-PHASES = (
-    ("kernel", "#b8b8b8"),
-    ("initrd", "#8fb4d9"),
-    ("disk", "#d9534f"),
-    ("initrd, after the disk", "#5b8fbf"),
-    ("after switch-root", "#9cc79c"),
-)
+# By variant; what is neither ours nor replaced by it is grey.
+COLORS = {
+    "ext4-20g": "#2f6fab",
+    "integrity-20g": "#8fb4d9",
+    "reference-20g": "#d9534f",
+    "crypttab-20g": "#e8a33d",
+}
+GREY = "#b8b8b8"
 
-
-def phases(boots):
-    """The µs at which each phase of the boot ends."""
-
-    def at(key):
-        return statistics.median(boot[key] for boot in boots)
-
-    if "work" in boots[0]:
-        begin, end = (statistics.median(boot["work"][i] for boot in boots) for i in (0, 1))
-    else:
-        begin = end = at("initrd_fs")
-    return [at("initrd"), begin, end, at("switch_root"), at("up")]
+# Whose boots are drawn; the table has all.
+BOOTS = ("without", "ram", *COLORS)
 
 
-def text(x, y, words, anchor="start"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{html.escape(words)}</text>'
+def text(x, y, words, anchor="start", style=""):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {style}>{html.escape(words)}</text>'
 
 
-def draw(variants):
-    rows = [(boots[0]["title"], phases(boots)) for boots in variants.values()]
-    last = max(ends[-1] for _, ends in rows) if rows else 1
-    height = ROW * (len(rows) + 3)
+def draw(title, groups, lines):
+    """groups: lists of (label, value, figure, color); lines: (value, label) of the axis. Widths are to the largest value."""
+    bars = [bar for group in groups for bar in group]
+    scale = WIDTH / max([value for _, value, *_ in bars] + [value for value, _ in lines])
+    height = ROW * (len(bars) + 3) + ROW // 2 * len(groups)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 60} {height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
+        text(LEFT, 18, title, style='font-size="14"'),
     ]
-    for i, (name, color) in enumerate(PHASES):
-        x = LEFT + i * 135
-        parts.append(f'<rect x="{x}" y="8" width="12" height="12" fill="{color}"/>' + text(x + 16, 18, name))
-    for second in range(int(last / 1e6) + 1):
-        x = LEFT + second * 1e6 / last * WIDTH
+    for value, label in lines:
+        x = LEFT + value * scale
         parts.append(f'<path d="M{x:.1f} {ROW + 4}V{height - ROW}" stroke="#ddd"/>')
-        parts.append(text(x, height - 8, f"{second} s", "middle"))
-    for i, (title, ends) in enumerate(rows):
-        y, begin = ROW * (i + 1) + 8, 0
-        parts.append(text(LEFT - 8, y + 12, title, "end"))
-        for (_, color), end in zip(PHASES, ends):
-            x, width = LEFT + begin / last * WIDTH, (end - begin) / last * WIDTH
-            parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{color}"/>')
-            begin = end
-        parts.append(text(LEFT + ends[3] / last * WIDTH - 3, y + 12, f"{ends[3] / 1e6:.2f}", "end"))
+        parts.append(text(x, height - 8, label, "middle"))
+    y = ROW + 8
+    for group in groups:
+        for label, value, figure, color in group:
+            parts.append(text(LEFT - 8, y + 12, label, "end"))
+            parts.append(f'<rect x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR}" fill="{color}"/>')
+            parts.append(text(LEFT + value * scale + 5, y + 12, figure))
+            y += ROW
+        y += ROW // 2
     return "\n".join(parts + ["</svg>"]) + "\n"
+
+
+def draw_boots(variants):
+    """variants: {name: its boots}. Until switch-root, as that is what the disk delays."""
+    rows = []
+    for name in BOOTS:
+        if boots := variants.get(name):
+            seconds = statistics.median(boot["switch_root"] for boot in boots) / 1e6
+            rows.append((boots[0]["title"], seconds, f"{seconds:.2f} s", COLORS.get(name, GREY)))
+    last = max((seconds for _, seconds, *_ in rows), default=1)
+    return draw("From the kernel's start to switch-root, guest time", [rows], [(s, f"{s} s") for s in range(int(last) + 1)])
+
+
+def draw_work(results, i, title):
+    """results: what work.load() returned; i: which of its figures."""
+    plain, *others = results
+    groups = []
+    for job, figures in plain["figures"].items():
+        base, group = figures[i], []
+        for result in others:
+            if result["name"] in COLORS:
+                ratio = result["figures"][job][i] / base
+                label = f"{job}: {result['title']}" if not group else result["title"]
+                group.append((label, ratio, f"{ratio:.2f}", COLORS[result["name"]]))
+        groups.append(group)
+    return draw(title, groups, [(1, "1"), (1.25, "1.25")])

@@ -2,8 +2,14 @@
 """The tables and the picture, from the figures of the boots."""
 
 import json
+import os
+import pathlib
+import platform
+import re
 import statistics
+import subprocess
 
+import boots as guests
 import picture
 
 METHOD = """\
@@ -21,6 +27,30 @@ real one. *Work* is the delay of multi-user.target without it: instructions only
 A cell is the median, with the distance between the smallest and the largest in brackets where there was more than one
 boot. Delays are those of the medians over pure RAM with the package.
 """
+
+WALL_CLOCK = """\
+Made by `tests/bench/run --{option}` on {host}: {cpu}, {count} CPUs, Linux {kernel}, {qemu}. All variants boot the same
+guest image with one CPU; they differ by command line, disk, and files appended to the initrd. Times are by the host's clock,
+so that they are those of this host, and of what else it did. *Idle* is the time until the end of the boot in which the
+guest's CPU had nothing to do, *work* the delay of multi-user.target without it.
+
+A cell is the median of the boots, which took turns with those of the other variants, with the distance between the smallest
+and the largest in brackets. Delays are those of the medians over pure RAM with the package.
+"""
+
+
+def method():
+    if not guests.wall_clock:
+        return METHOD
+    cpu = re.search(r"^model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    qemu = subprocess.check_output(["qemu-system-x86_64", "--version"], text=True).splitlines()[0]
+    text = WALL_CLOCK.format(
+        option="kvm" if guests.wall_clock == "kvm" else "wall-clock",
+        host=platform.node(), cpu=cpu[1] if cpu else platform.machine(), count=os.cpu_count(), kernel=platform.release(), qemu=qemu,
+    )  # fmt: skip
+    if guests.wall_clock == "tcg":
+        text += "\n**The CPU is emulated: this tries what --kvm does, and says nothing of how fast it is.**\n"
+    return text
 
 
 def median(values, scale=1000):
@@ -86,9 +116,9 @@ def load(results, names):
 
 def write(results, names):
     variants = load(results, names)
-    parts = ["# Benchmark\n\n", METHOD, "\n## The boot\n\n", boot_table(variants),
+    parts = ["# Benchmark\n\n", method(), "\n## The boot\n\n", boot_table(variants),
              "![The boots](boot.svg)\n\n", "## The disk\n\n", stage_table(variants)]
     for path in sorted(results.glob("part-*.md")):
         parts.append(path.read_text())
     (results / "bench.md").write_text("".join(parts).rstrip() + "\n")
-    (results / "boot.svg").write_text(picture.draw(variants))
+    (results / "boot.svg").write_text(picture.draw_boots(variants))

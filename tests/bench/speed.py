@@ -129,7 +129,7 @@ def percentiles(found):
 
 def write(path, results):
     """results: what run() returned of each variant."""
-    text = "## The finished disk\n\n" + __doc__.split("\n\n", 1)[1] + "\n"
+    text = "## The finished disk\n\n" + ("" if boots.wall_clock else __doc__.split("\n\n", 1)[1] + "\n")
     for job in list(JOBS) + [UNPACK]:
         rows = []
         for result in results:

@@ -54,6 +54,8 @@ NAMES = list(MAKERS)
 QUICK = ["ram", "ext4-20g", "reference-20g"]
 # Whose disk is measured when it is up; plain-20g is one that is not encrypted.
 SPEED = ["plain-20g", "ext4-20g", "integrity-20g", "reference-20g", "crypttab-20g"]
+# On which a day's work is done; tmpfs is the guest's RAM.
+WORK = ["plain-20g", "tmpfs", "reference-20g", "crypttab-20g", "ext4-20g", "integrity-20g"]
 
 
 @functools.cache
