@@ -250,7 +250,8 @@ def replay_on(fs_type):
     check_equal(report.lines("sectors"), [f"{f} error" for f in FILES], "reading sectors that the host has changed")
     check_equal(set(report.lines("metadata")[:-1]), {"error"}, "reading metadata that the host has put back")
     check_equal(report.lines("image"), [f"{f} error" for f in FILES], "reading from an image that was put back")
-    check_equal(report.line("health"), '"health":"errors"', "health")
+    # Since Linux 7 ext4 may give up at the first of them.
+    check(report.line("health") in ('"health":"errors"', '"health":"read-only"'), f"health: {report.line('health')}")
     check(int(report.line("mismatches")) > len(FILES), "mismatches that dm-integrity has counted")
     return image
 
