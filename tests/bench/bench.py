@@ -92,9 +92,11 @@ def main():
 
     # Instructions are the same in each round.
     rounds = range(1, (arguments.repeat if boots.wall_clock else 1) + 1)
+    # Those that boot with something of theirs; the plain disk and tmpfs have only a day's work.
+    chosen = [name for name in arguments.variants if name in variants.NAMES]
     jobs = []  # (what, where its result goes, function)
     if "boot" in arguments.parts:
-        names = [name for name in arguments.variants if name in variants.NAMES] or (variants.QUICK if arguments.quick else variants.NAMES)
+        names = chosen if arguments.variants else variants.QUICK if arguments.quick else variants.NAMES
         for n in range(1, (1 if arguments.quick else arguments.repeat) + 1):
             jobs += [(f"{name}, boot {n}", results / f"{name}.{n}.json", functools.partial(boot, name)) for name in names]
     if "speed" in arguments.parts:
@@ -103,13 +105,13 @@ def main():
                 continue
             jobs.append((f"{name}, speed", results / f"speed-{name}.json", functools.partial(measure_speed, name)))
     if "work" in arguments.parts:
-        names = [name for name in variants.WORK if not arguments.variants or name in arguments.variants]
+        names = [name for name in variants.WORK if not arguments.variants or name in [*arguments.variants, "plain-20g"]]
         for n in rounds:
             jobs += [(f"{name}, work {n}", results / f"work-{name}.{n}.json", functools.partial(measure_work, name)) for name in names]
     if "cost" in arguments.parts:
         jobs.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
     if "profile" in arguments.parts:
-        for name in arguments.variants or variants.QUICK:
+        for name in chosen if arguments.variants else variants.QUICK:
             function = functools.partial(timeline.write, variant=variants.make(name))
             jobs.append((f"{name}, profile", results / f"profile-{name}.txt", function))
 

@@ -65,12 +65,12 @@ def files(initrd):
 
 
 KINDS = (
-    ("generator, program, units of this package", r".*ccvm-scratch.*"),
+    ("generator, program, units of this package", r"(?!.*/modules/).*ccvm-scratch.*"),
     ("libsystemd, which udev's initrd has not", r".*/libsystemd\.so.*"),
     ("libcryptsetup, libdevmapper, libjson-c", r".*/lib(cryptsetup|devmapper|json-c)\..*"),
     ("dm: dmsetup, udev rules", r".*/dmsetup|.*/[0-9-]*[^/]*dm[^/]*\.(rules|sh)"),
-    ("kernel modules: dm, ciphers", r"usr/lib/modules/.*/kernel/(crypto|arch|drivers/md)/.*"),
-    ("kernel modules: file systems, what they need", r"usr/lib/modules/.*/kernel/(fs|lib)/.*"),
+    ("kernel modules: dm, ciphers", r"usr/lib/(ccvm-scratch/.*/)?modules/.*/kernel/(crypto|arch|drivers/md)/.*"),
+    ("kernel modules: file systems, what they need", r"usr/lib/(ccvm-scratch/.*/)?modules/.*/kernel/(fs|lib)/.*"),
     ("mkfs for ext4, xfs, btrfs; their libraries", r"usr/sbin/mk.*|etc/mke2fs.conf|.*/lib(ext2fs|e2p|com_err|uuid|lzo2|inih|urcu).*"),
 )
 
