@@ -2,7 +2,7 @@
 """Faults of the initrd: what is missing, dies or hangs. Each function is a case, and its name is the test's."""
 
 from cases import GIB, LUKS, MIB, check_equal, check_outcome, directory
-from fault import FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, shim
+from fault import FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, program, shim
 from integrity import AUTHENTICATED
 from vm import Image, check
 
@@ -89,15 +89,15 @@ HOLDER = """
 [Unit]
 DefaultDependencies=no
 [Service]
-ExecStart=/bin/sh -c 'exec 3</dev/mapper/ccvm-scratch; >/run/held; sleep 3; >/run/let-go'
+ExecStart=/bin/sh -c 'exec 3</dev/mapper/ccvm-scratch; >/run/held; sleep 3'
 """
 
 
 def killed_after_activation():
     """The mapping is there, somebody else has it open for a while, and nobody is left who would take it away."""
     do = "!systemctl --no-block start fault-holder; until [ -e /run/held ]; do sleep 0.1; done; kill -KILL $PPID"
-    files = shim("activated", do) | {"/etc/systemd/system/fault-holder.service": HOLDER.encode()}
-    script = "section held; ls /run/held; until [ -e /run/let-go ] || ! dmsetup info -c >/dev/null; do sleep 0.1; done; dmsetup table\n"
+    files = shim("activated", do) | {"/etc/systemd/system/fault-holder.service": HOLDER.encode()} | program("/usr/bin/sleep")
+    script = "section held; ls /run/held; while dmsetup ls | grep -q ccvm-scratch; do sleep 0.1; done; dmsetup table\n"
     report = FaultVM("killed-after-activation", "", image().device(), script, files).run()
     check_fault(report, "internal")
     check_equal(report.lines("held"), ["/run/held", "No devices found"], "what is left of the mapping")
