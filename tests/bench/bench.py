@@ -26,13 +26,13 @@ def parse_arguments(names):
     parser.add_argument("--keep", action="store_true", help="keep the boots of earlier runs of this image, make only the others")
     parser.add_argument("--kvm", action="store_true", help="by KVM and the wall clock: for whose KVM works, and who has a quiet host")
     parser.add_argument("--wall-clock", action="store_true", help="by the wall clock, with an emulated CPU: to try what --kvm does")
-    parser.add_argument("--parts", default="boot,speed,work,cost", help="boot, speed (fio), work (a day's), cost (initrd, generator), profile; all but the last")
+    parser.add_argument("--parts", default="boot,speed,work,cost", help="boot, speed (fio), work (a day's), cost (initrd, generator), sizes (of dm-crypt's requests), profile; all but the last two")
     parser.add_argument("--seconds", type=int, default=3, metavar="S", help="guest time of each fio job (3)")
     arguments = parser.parse_args()
     arguments.parts = ["boot"] if arguments.quick else arguments.parts.split(",")
     if arguments.kvm and not os.access("/dev/kvm", os.R_OK | os.W_OK):
         parser.error("--kvm: cannot open /dev/kvm; leave it out to count instructions")
-    if unknown := set(arguments.parts) - {"boot", "speed", "work", "cost", "profile"}:
+    if unknown := set(arguments.parts) - {"boot", "speed", "work", "cost", "sizes", "profile"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if unknown := set(arguments.variants) - set(names):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
@@ -66,6 +66,7 @@ def main():
     import initrd
     import timeline
     import report
+    import sizes
     import speed
     import work
 
@@ -110,6 +111,9 @@ def main():
             jobs += [(f"{name}, work {n}", results / f"work-{name}.{n}.json", functools.partial(measure_work, name)) for name in names]
     if "cost" in arguments.parts:
         jobs.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
+    if "sizes" in arguments.parts:
+        function = functools.partial(sizes.write, variant=variants.make("ext4-20g"), seconds=arguments.seconds)
+        jobs.append(("dm-crypt's requests", results / "part-4.md", function))
     if "profile" in arguments.parts:
         for name in chosen if arguments.variants else variants.QUICK:
             function = functools.partial(timeline.write, variant=variants.make(name))

@@ -327,6 +327,16 @@ def installed_off():
     check("No such file" in report.line("run"), "there is something in /run")
 
 
+def installed_initramfs_tools():
+    """Debian's default initrd: neither systemd nor anything of ours is in it, and all is done in the real root."""
+    script = "section initrd; systemctl show -P InitRDTimestampMonotonic; cat /run/ccvm-scratch/attempted\n" + USE
+    devices = Image(directory() / "disk", GIB).device()
+    report = InstalledVM("installed-initramfs-tools", UUID, SCSI, f"{DISK} {MOUNTS}", devices, script, initrd="initrd-debian").run()
+    check_encrypted(report, GIB)
+    check_use(report)
+    check_equal(report.lines("initrd"), ["0", "system"], "start of systemd in an initrd, and where the pool was set up")
+
+
 # The root has no WWN, without which multipathd takes nothing.
 SAN = "scsi-hd,bus=scsi.0,wwn=0x5000c50015ea71a"
 

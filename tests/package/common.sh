@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# What the tests of all packages ask, in TAP: does it build, and does each package hold just what meson installs for its
+# part? Sourced.
+
+number=0 failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+check() {
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@" >"$scratch/output" 2>&1; then
+		echo "ok $number - $name"
+	else
+		sed 's/^/# /' "$scratch/output"
+		echo "not ok $number - $name"
+		failed=1
+	fi
+}
+
+# Paths, one a line, from standard input: without what only a packager adds. Man pages may have been compressed.
+normalize() {
+	sed -E 's/^\.?//; \,^/usr/share/(doc/[^/]*/[^/]*|licenses/.*)$,d; \,^/usr/lib/\.build-id/,d; s,^(/usr/share/man/.*)\.gz$,\1,' | sort
+}
+
+# What meson installs from the build directory $1, with its arguments behind.
+list_meson() {
+	local build=$1 root=$scratch/root
+	shift
+	rm -rf "$root"
+	meson install -C "$build" --no-rebuild --quiet --destdir "$root" "$@" >&2 || return 1
+	(cd "$root" && find . -not -type d) | normalize
+}
+
+# The packages $1 hold what meson installs with the arguments behind. list_package and $build are the caller's.
+same_files() {
+	local packages=$1 package
+	shift
+	list_meson "$build" "$@" >"$scratch/expected" || return 1
+	[[ -s $scratch/expected ]] || return 1
+	for package in $packages; do list_package "$package" || return 1; done | normalize | diff --unified "$scratch/expected" -
+}
+
+# Neither forgotten by the tags nor shipped twice.
+complete() {
+	same_files 'ccvm-scratch ccvm-scratch-dracut ccvm-scratch-host'
+}
+
+# The sources as a release has them, in $archive.
+make_archive() {
+	local name
+	name=ccvm-scratch-$(meson introspect --projectinfo meson.build | jq --raw-output .version)
+	archive=$scratch/$name.tar.xz
+	# shellcheck source=tests/guest/inputs.sh
+	. tests/guest/inputs.sh
+	list_inputs . | tar --create --xz --null --files-from=- --transform="s,^,$name/,S" --file="$archive"
+}
