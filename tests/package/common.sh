@@ -48,12 +48,26 @@ complete() {
 	same_files 'ccvm-scratch ccvm-scratch-dracut ccvm-scratch-host'
 }
 
-# The sources as a release has them, in $archive.
-make_archive() {
-	local name
-	name=ccvm-scratch-$(meson introspect --projectinfo meson.build | jq --raw-output .version)
-	archive=$scratch/$name.tar.xz
+# What README.md says in backquotes that begins with the words $1.
+read_command() {
+	tr '\n' ' ' <README.md | grep -oP '(?<![`\w])`\K[^`]+(?=`)' | grep -m1 "^$1" || {
+		echo "README.md: no command begins with '$1'"
+		return 1
+	}
+}
+
+# The sources as they stand here, in $tree.
+copy_tree() {
+	tree=$scratch/tree
+	mkdir "$tree"
 	# shellcheck source=tests/guest/inputs.sh
 	. tests/guest/inputs.sh
-	list_inputs . | tar --create --xz --null --files-from=- --transform="s,^,$name/,S" --file="$archive"
+	list_inputs . | tar --create --null --files-from=- | tar --extract --directory="$tree"
+}
+
+# The archive that README.md has meson make, in $tree/build/meson-dist.
+make_archive() {
+	local command git=(git -c user.name=test -c user.email=test@localhost -c init.defaultBranch=main)
+	copy_tree && command=$(read_command 'meson setup build && meson dist') || return 1
+	(cd "$tree" && "${git[@]}" init --quiet && "${git[@]}" add . && "${git[@]}" commit --quiet --message=sources && eval "$command")
 }
