@@ -6,49 +6,12 @@
 
 #include "escape.h"
 #include "log.h"
+#include "program.h"
 
-#define SETUP PROGRAM_DIR "/ccvm-scratch-setup"
 /* Of the initrd, by the dracut module. */
 #define MODULES PROGRAM_DIR "/modules"
 #define CHECK_SERVICE "ccvm-scratch-check.service"
-
-/* The directories of the pool, as options of ccvm-scratch-setup. */
-static int print_directories(const Config *c, FILE *f) {
-        for (size_t i = 0; i < c->n_mounts; i++) {
-                _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]), *word = NULL;
-                _cleanup_free_ char *option = NULL;
-                if (!spec || asprintf(&option, "--mount=%s", spec) < 0)
-                        return log_oom();
-                word = exec_escape(option);
-                if (!word)
-                        return log_oom();
-                fprintf(f, " \\\n        %s", word);
-        }
-        if (!streq(c->nix_store, "no"))
-                fprintf(f, " \\\n        --nix-store=%s", c->nix_store);
-        fputs("\n", f);
-        return 0;
-}
-
-/* What is on the pool gets the labels of where it is mounted. */
-static void print_relabel(const Config *c, const char *key, FILE *f) {
-        fprintf(f, "%s=-restorecon -i", key);
-        for (size_t i = 0; i < c->n_mounts; i++) {
-                _cleanup_free_ char *word = exec_escape(c->mounts[i].path);
-                fprintf(f, " %s", word ?: "/");
-        }
-        fputs("\n", f);
-        if (!streq(c->nix_store, "no"))
-                fprintf(f, "%s=-restorecon -i -R /nix/.rw-store\n", key);
-}
-
-/* In the system the service manager has loaded the policy by now. */
-static bool selinux_is_on(const Writer *w) {
-        _cleanup_free_ char *path = NULL;
-
-        return !writer_in_initrd(w) && asprintf(&path, "%s/sys/fs/selinux/enforce", w->root) >= 0 &&
-               access(path, F_OK) >= 0;
-}
+#define POWER_OFF "FailureAction=poweroff-force\n"
 
 /* Bounds the wait for the disk. On the device, not on the service: JobTimeoutSec= there would count the
  * running program too, and the fallback would be mounted while mkfs still runs. */
@@ -67,29 +30,6 @@ static int write_device(const Writer *w, const char *device) {
                 "JobRunningTimeoutSec=%" PRIu64 "s\n",
                 w->config->device_timeout_sec);
         return unit_close(f, name);
-}
-
-/* The options by which the disk is set up, behind the verb. */
-static void print_set_up(const Config *c, FILE *f) {
-        fprintf(f,
-                " \\\n"
-                "        --serial=%s \\\n"
-                "        --file-system=%s \\\n"
-                "        --header=%s \\\n"
-                "        --integrity=%s \\\n"
-                "        --discard=%s",
-                c->serial, c->file_system, c->header, c->integrity, c->discard ? "yes" : "no");
-        if (c->hotplug)
-                fputs(" \\\n        --bind", f);
-}
-
-/* Ends a drop-in whose last line starts the program. relabel: it mounts the directories too. */
-static int finish_program(const Writer *w, const char *name, bool relabel, FILE *f) {
-        int r = print_directories(w->config, f);
-
-        if (relabel && selinux_is_on(w))
-                print_relabel(w->config, "ExecStartPost", f);
-        return unit_close(f, name) < 0 ? -EIO : r;
 }
 
 /* The cipher's modules from the tree in which the kernel does not look. By their aliases, as the kernel asks
@@ -137,26 +77,8 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
         fputs("ExecStart=\n"
               "ExecStart=" SETUP " encrypt",
               f);
-        print_set_up(c, f);
-        return finish_program(w, name, c->hotplug, f);
-}
-
-#define POWER_OFF "FailureAction=poweroff-force\n"
-
-/* What fails in a running system takes nothing from it: it stays in the RAM that it had. */
-static const char *fallback_mode(const Config *c) {
-        return c->hotplug ? "none" : c->vm_disk ? c->fallback : "tmpfs";
-}
-
-/* What is done without the disk, behind the verb. */
-static void print_fallback(const Config *c, FILE *f) {
-        _cleanup_free_ char *size = specifier_escape(c->fallback_size);
-
-        fprintf(f,
-                " \\\n"
-                "        --mode=%s \\\n"
-                "        --size=%s",
-                fallback_mode(c), size ?: "50%%");
+        program_print_set_up(c, f);
+        return program_finish(w, name, c->hotplug, f);
 }
 
 static int write_tmpfs(const Writer *w) {
@@ -175,15 +97,15 @@ static int write_tmpfs(const Writer *w) {
                         "Before=%s\n"
                         "%s"
                         "\n",
-                        writer_target(w), streq(fallback_mode(c), "fail") ? POWER_OFF : "");
+                        writer_target(w), streq(program_fallback_mode(c), "fail") ? POWER_OFF : "");
         fputs("[Service]\n"
               "ExecStart=\n"
               "ExecStart=" SETUP " fallback",
               f);
-        print_fallback(c, f);
+        program_print_fallback(c, f);
         if (!c->vm_disk)
                 fputs(" \\\n        --no-disk", f);
-        return finish_program(w, name, false, f);
+        return program_finish(w, name, false, f);
 }
 
 int services_write(const Writer *w) {
@@ -230,7 +152,7 @@ static int write_directories(const Writer *w) {
               "RemainAfterExit=yes\n"
               "ExecStart=" SETUP " directories",
               f);
-        r = print_directories(w->config, f);
+        r = program_print_directories(w->config, f);
         if (unit_close(f, DIRECTORIES_SERVICE) < 0)
                 return -EIO;
         return r < 0 ? r : unit_enable(w, "..", DIRECTORIES_SERVICE, "local-fs.target");
@@ -294,7 +216,7 @@ static int write_relabel(const Writer *w) {
               "Type=oneshot\n"
               "RemainAfterExit=yes\n",
               f);
-        print_relabel(c, "ExecStart", f);
+        program_print_relabel(c, "ExecStart", f);
         if (unit_close(f, name) < 0)
                 return -EIO;
         return r < 0 ? r : unit_enable(w, "..", name, "local-fs.target");
@@ -340,8 +262,8 @@ static int write_renew(const Writer *w) {
                 "ExecStart=\n"
                 "ExecStart=" SETUP " renew",
                 c->setup_timeout_sec + 10);
-        print_set_up(c, f);
-        return finish_program(w, name, true, f);
+        program_print_set_up(c, f);
+        return program_finish(w, name, true, f);
 }
 
 /* And where it fails, what is done without the disk. */
@@ -360,9 +282,9 @@ static int write_recover(const Writer *w) {
                 "ExecStart=\n"
                 "ExecStart=" SETUP " recover \\\n"
                 "        --serial=%s",
-                streq(fallback_mode(c), "fail") ? "[Unit]\n" POWER_OFF "\n" : "", c->serial);
-        print_fallback(c, f);
-        return finish_program(w, name, true, f);
+                streq(program_fallback_mode(c), "fail") ? "[Unit]\n" POWER_OFF "\n" : "", c->serial);
+        program_print_fallback(c, f);
+        return program_finish(w, name, true, f);
 }
 
 /* The watch for clones, which does nothing in a virtual machine that cannot notice. */
@@ -403,7 +325,7 @@ int services_write_around_pool(const Writer *w) {
         r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
         if (r >= 0 && w->config->vm_disk)
                 r = write_around_disk(w);
-        return r >= 0 && !w->config->hotplug && selinux_is_on(w) ? write_relabel(w) : r;
+        return r >= 0 && !w->config->hotplug && program_relabels(w) ? write_relabel(w) : r;
 }
 
 int services_write_for_system(const Writer *w) {
