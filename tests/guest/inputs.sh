@@ -9,20 +9,16 @@ list_inputs() {
 	if git rev-parse --git-dir >/dev/null 2>&1; then
 		git ls-files -z --cached --others --exclude-standard -- "$@"
 	else
-		find "$@" -type f -print0
+		find "$@" -not -type d -print0
 	fi | sort -z | while IFS= read -r -d '' file; do
-		[[ ! -f $file ]] || printf '%s\0' "$file"
+		[[ ! -f $file && ! -L $file ]] || printf '%s\0' "$file"
 	done
 }
 
 # By content, name and mode.
 hash_inputs() {
-	local files=()
-	mapfile -d '' files < <(list_inputs "$@")
-	{
-		stat --format='%a %n' "${files[@]}"
-		sha256sum "${files[@]}"
-	} | sha256sum | cut -c1-16
+	list_inputs "$@" |
+		tar --create --null --no-recursion --files-from=- --mtime=@0 --owner=0 --group=0 --numeric-owner | sha256sum | cut -c1-16
 }
 
 # Takes away all but the three newest of $1-*/.
