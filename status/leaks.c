@@ -2,6 +2,7 @@
 
 #include "leaks.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -9,6 +10,8 @@
 #include "parse.h"
 
 #define SWAPS_MAX (64 * KIB)
+/* Of mappings on mappings. */
+#define DEPTH_MAX 8
 
 static char *read_below(const char *root, const char *path, size_t max) {
         _cleanup_free_ char *full = NULL;
@@ -32,28 +35,64 @@ static bool kdump_is_configured(const char *root) {
         return text && startswith(text, "1");
 }
 
-/* A dm-crypt mapping by the kernel's name of the block device: "dm-0", or "253:0" in /sys/dev/block. */
-static bool is_encrypted(const char *root, const char *class, const char *name) {
+/* libcryptsetup also makes mappings that only notice changes. */
+static bool uuid_is_of_cipher(const char *uuid) {
+        return startswith(uuid, "CRYPT-") && !startswith(uuid, "CRYPT-INTEGRITY") &&
+               !startswith(uuid, "CRYPT-VERITY");
+}
+
+static bool is_encrypted(const char *root, const char *device, unsigned depth);
+
+/* A volume of LVM is, if all that it lies on is. */
+static bool slaves_are_encrypted(const char *root, const char *device, unsigned depth) {
+        _cleanup_free_ char *path = NULL;
+        bool encrypted = false;
+        struct dirent *entry;
+
+        if (depth > DEPTH_MAX || asprintf(&path, "%s%s/slaves", root, device) < 0)
+                return false;
+        DIR *d = opendir(path);
+        while (d && (entry = readdir(d))) {
+                _cleanup_free_ char *slave = NULL;
+
+                if (entry->d_name[0] == '.')
+                        continue;
+                encrypted = asprintf(&slave, "/sys/class/block/%s", entry->d_name) >= 0 &&
+                            is_encrypted(root, slave, depth);
+                if (!encrypted)
+                        break;
+        }
+        if (d)
+                closedir(d);
+        return encrypted;
+}
+
+/* device: its directory in /sys. */
+static bool is_encrypted(const char *root, const char *device, unsigned depth) {
         _cleanup_free_ char *path = NULL, *uuid = NULL;
 
-        if (asprintf(&path, "/sys/%s/%s/dm/uuid", class, name) < 0)
+        if (asprintf(&path, "%s/dm/uuid", device) < 0)
                 return false;
         uuid = read_below(root, path, KIB);
-        return uuid && startswith(uuid, "CRYPT-");
+        return (uuid && uuid_is_of_cipher(uuid)) || slaves_are_encrypted(root, device, depth + 1);
 }
 
 /* One of /proc/swaps: "/dev/vda2", or a file. zram is in RAM. */
 static bool swap_is_clear(const char *root, const char *path) {
+        _cleanup_free_ char *device = NULL;
         const char *name = startswith(path, "/dev/");
-        char number[32];
         struct stat st;
+        int r;
 
+        if (name && startswith(name, "zram"))
+                return false;
         if (name)
-                return !startswith(name, "zram") && !is_encrypted(root, "class/block", name);
-        if (stat(path, &st) < 0)
+                r = asprintf(&device, "/sys/class/block/%s", name);
+        else if (stat(path, &st) < 0)
                 return true;
-        snprintf(number, sizeof(number), "%u:%u", major(st.st_dev), minor(st.st_dev));
-        return !is_encrypted(root, "dev/block", number);
+        else
+                r = asprintf(&device, "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
+        return r < 0 || !is_encrypted(root, device, 0);
 }
 
 static bool swap_is_configured(const char *root) {

@@ -18,6 +18,9 @@ static void test_leaks(void **state) {
                 { "0:0\n", "0\n", SWAPS "/dev/zram0   partition\t100\t0\t100\n", "" },
                 { "0:0\n", "0\n", SWAPS "/dev/dm-0    partition\t100\t0\t-2\n", "" },
                 { "0:0\n", "0\n", SWAPS "/dev/dm-1    partition\t100\t0\t-2\n", "swap " },
+                { "0:0\n", "0\n", SWAPS "/dev/dm-2    partition\t100\t0\t-2\n", "" },
+                { "0:0\n", "0\n", SWAPS "/dev/dm-3    partition\t100\t0\t-2\n", "swap " },
+                { "0:0\n", "0\n", SWAPS "/dev/dm-4    partition\t100\t0\t-2\n", "swap " },
                 { "0:0\n", "0\n", SWAPS "/dev/vda2\tpartition\t100\t0\t-2\n", "swap " },
                 { "0:0\n", "0\n", SWAPS "/not-there   file\t100\t0\t-2\n", "swap " },
                 { "0:0\n", "0\n", SWAPS "/dev/dm-0 partition 1 0 -2\n/dev/vdb partition 1 0 -3\n", "swap " },
@@ -28,6 +31,14 @@ static void test_leaks(void **state) {
         assert_int_equal(leaks_find(root, leaks), 0); /* nothing is there */
         put("/sys/class/block/dm-0/dm/uuid", "CRYPT-LUKS2-0123-swap\n");
         put("/sys/class/block/dm-1/dm/uuid", "LVM-0123\n");
+        put("/sys/class/block/dm-1/slaves/vda2/size", "1\n");
+        /* Debian's installer makes LVM on LUKS. */
+        put("/sys/class/block/dm-2/dm/uuid", "LVM-4567\n");
+        put("/sys/class/block/dm-2/slaves/dm-0/size", "1\n");
+        /* Half of it. */
+        put("/sys/class/block/dm-3/slaves/dm-0/size", "1\n");
+        put("/sys/class/block/dm-3/slaves/vda2/size", "1\n");
+        put("/sys/class/block/dm-4/dm/uuid", "CRYPT-INTEGRITY-89ab\n");
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char found[128] = "";
 
