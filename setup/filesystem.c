@@ -23,6 +23,7 @@ struct FileSystem {
         const char *const *mkfs; /* argv; the device is appended */
         const char *options;     /* of mount(8) */
         const char *discard; /* likewise, by which it discards what is freed; NULL: it cannot do so well */
+        bool trims;          /* what is freed is discarded too late that way, or not at all */
         uint64_t size_min;   /* bytes */
 };
 
@@ -44,6 +45,7 @@ static const FileSystem file_systems[] = {
                              "-O", "^has_journal,^resize_inode,sparse_super2", "-E",
                              "num_backup_sb=0,lazy_itable_init=1,nodiscard"),
                 .options = "errors=remount-ro,noinit_itable,barrier=0,noauto_da_alloc",
+                .trims = true,
                 .size_min = 16 * MIB,
         },
         {
@@ -58,6 +60,7 @@ static const FileSystem file_systems[] = {
                 .mkfs = ARGV("mkfs.btrfs", "-q", "-f", "-K", "-m", "single", "-d", "single"),
                 .options = "nobarrier",
                 .discard = "discard=async",
+                .trims = true, /* it waits two minutes, and the kernel has no way to say less */
                 .size_min = 16 * MIB,
         },
 };
@@ -192,8 +195,8 @@ int filesystem_mount(const FileSystem *fs, const char *node, const char *where, 
         return 0;
 }
 
-bool filesystem_discards(const FileSystem *fs) {
-        return fs->discard != NULL;
+bool filesystem_trims(const FileSystem *fs) {
+        return fs->trims;
 }
 
 int filesystem_trim(const char *where) {
@@ -205,7 +208,9 @@ int filesystem_trim(const char *where) {
                 return -errno;
         for (uint64_t start = 0, size = (uint64_t) v.f_blocks * v.f_frsize; start < size;
              start += TRIM_STEP) {
-                struct fstrim_range range = { .start = start, .len = TRIM_STEP, .minlen = TRIM_LEAST };
+                /* The addresses of btrfs, whose block groups come and go, can lie beyond its size. */
+                uint64_t len = size - start > TRIM_STEP ? TRIM_STEP : UINT64_MAX;
+                struct fstrim_range range = { .start = start, .len = len, .minlen = TRIM_LEAST };
 
                 if (ioctl(fd, FITRIM, &range) < 0)
                         return errno == EOPNOTSUPP ? 0 : -errno;

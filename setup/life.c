@@ -58,7 +58,7 @@ static int trim(const Status *s) {
         struct statvfs v;
         int r;
 
-        if (!fs || filesystem_discards(fs) || statvfs(POOL_DIRECTORY, &v) < 0)
+        if (!fs || !filesystem_trims(fs) || statvfs(POOL_DIRECTORY, &v) < 0)
                 return 0;
         if (asprintf(&now, "%llu", (unsigned long long) v.f_bfree) < 0)
                 return log_oom();
