@@ -25,7 +25,7 @@ int filesystem_make(const FileSystem *fs, const char *node, Status *s);
 /* Mounts it at the existing directory where. A failure is noted in s, and nothing is mounted then. */
 int filesystem_mount(const FileSystem *fs, const char *node, const char *where, bool discard, Status *s);
 
-/* Whether filesystem_trim() has to give back what is freed; else it does so by itself, when it is mounted so. */
+/* Whether filesystem_trim() has to give back what is freed; else it does so by itself, when mounted so. */
 bool filesystem_trims(const FileSystem *fs);
 
 /* Discards what is free in the file system mounted at where, if the device takes it: extents of 64 KiB or
