@@ -15,6 +15,14 @@ list_inputs() {
 	done
 }
 
+# The files below the paths behind, to the directory $1.
+copy_inputs() {
+	local to=$1
+	shift
+	mkdir -p "$to"
+	list_inputs "$@" | tar --create --null --files-from=- | tar --extract --directory="$to"
+}
+
 # By content, name and mode.
 hash_inputs() {
 	list_inputs "$@" |

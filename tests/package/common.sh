@@ -20,18 +20,18 @@ check() {
 	fi
 }
 
-# Paths, one a line, from standard input: without what only a packager adds. Man pages may have been compressed.
-normalize() {
-	sed -E 's/^\.?//; \,^/usr/share/(doc/[^/]*/[^/]*|licenses/.*)$,d; \,^/usr/lib/\.build-id/,d; s,^(/usr/share/man/.*)\.gz$,\1,' | sort
-}
-
-# What meson installs from the build directory $1, with its arguments behind.
+# What meson installs from the build directory $1, with its arguments behind; packagers compress the man pages.
 list_meson() {
 	local build=$1 root=$scratch/root
 	shift
 	rm -rf "$root"
 	meson install -C "$build" --no-rebuild --quiet --destdir "$root" "$@" >&2 || return 1
-	(cd "$root" && find . -not -type d) | normalize
+	(cd "$root" && find . -not -type d) | sed 's/^\.//; s|^/usr/share/man/.*|&.gz|' | sort
+}
+
+# Of the paths of a package, a line each: those that are not only its packager's.
+drop_packagers() {
+	sed -E 's/^\.?//; \,^/usr/share/(doc/[^/]*/[^/]*|licenses/.*)$,d; \,^/usr/lib/\.build-id/,d' | sort
 }
 
 # The packages $1 hold what meson installs with the arguments behind. list_package and $build are the caller's.
@@ -40,7 +40,7 @@ same_files() {
 	shift
 	list_meson "$build" "$@" >"$scratch/expected" || return 1
 	[[ -s $scratch/expected ]] || return 1
-	for package in $packages; do list_package "$package" || return 1; done | normalize | diff --unified "$scratch/expected" -
+	for package in $packages; do list_package "$package" || return 1; done | drop_packagers | diff --unified "$scratch/expected" -
 }
 
 # Neither forgotten by the tags nor shipped twice.
@@ -59,10 +59,9 @@ read_command() {
 # The sources as they stand here, in $tree.
 copy_tree() {
 	tree=$scratch/tree
-	mkdir "$tree"
 	# shellcheck source=tests/guest/inputs.sh
 	. tests/guest/inputs.sh
-	list_inputs . | tar --create --null --files-from=- | tar --extract --directory="$tree"
+	copy_inputs "$tree" .
 }
 
 # The archive that README.md has meson make, in $tree/build/meson-dist.
