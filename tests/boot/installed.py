@@ -292,7 +292,7 @@ FailureAction=poweroff
 Type=exec
 StandardOutput=append:/said
 ExecStart=/bin/sh -c 'grep -o ccvm.vm_disk=1 /proc/cmdline; systemd-detect-virt; systemctl is-active local-fs.target; \
-    find /run -path /run/host -prune -o -name "*scratch*" -print; systemctl list-units --all --plain --no-legend "*scratch*"; \
+    find /run -name "*scratch*" 2>/dev/null; systemctl list-units --all --plain --no-legend "*scratch*"; \
     ccvm-scratch status | sed "s/^ */status: /"; echo probed'
 END
 for option in --private-users=pick --private-users=no; do
