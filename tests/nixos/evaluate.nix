@@ -22,20 +22,10 @@ let
     })
     config
     ;
-  # NixOS gives an overlay its type, and nothing else.
-  untyped = builtins.filter (
-    name:
-    let
-      fs = config.fileSystems.${name};
-    in
-    fs.enable && fs.fsType == null && fs.overlay.upperdir == null
-  ) (builtins.attrNames config.fileSystems);
   failed = builtins.filter (a: !a.assertion) config.assertions;
 in
 if failed != [ ] then
   throw (builtins.concatStringsSep "\n" (map (a: a.message) failed))
-else if untyped != [ ] then
-  throw "The option `fileSystems.\"${builtins.head untyped}\".fsType' was accessed but has no value defined."
 else
   {
     inherit (config)

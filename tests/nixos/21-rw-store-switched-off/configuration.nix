@@ -2,6 +2,7 @@
   ccvm.scratch.enable = true;
   ccvm.scratch.nix.enable = true;
   fileSystems."/nix/.ro-store" = {
+    device = "/dev/vda";
     fsType = "squashfs";
     neededForBoot = true;
   };

@@ -31,7 +31,8 @@ let
 
   imap = f: list: genList (n: f (n + 1) (elemAt list n)) (length list);
 
-  showOption = concatStringsSep ".";
+  showName = name: if match "[A-Za-z_][A-Za-z0-9_'-]*" name == null then toJSON name else name;
+  showOption = path: concatStringsSep "." (map showName path);
 
   # A definition as the list of those that it stands for, each with its priority; the lower number wins.
   discharge =
@@ -56,14 +57,16 @@ let
       [ definition ];
 
   normalPriority = 100;
+  highestPrio =
+    definitions:
+    foldl' (a: d: if d.priority < a then d.priority else a) 9999 (concatMap (discharge normalPriority) definitions);
   # Only those of the best priority.
   winners =
     definitions:
     let
-      discharged = concatMap (discharge normalPriority) definitions;
-      best = foldl' (a: d: if d.priority < a then d.priority else a) 9999 discharged;
+      best = highestPrio definitions;
     in
-    map (d: d.value) (filter (d: d.priority == best) discharged);
+    map (d: d.value) (filter (d: d.priority == best) (concatMap (discharge normalPriority) definitions));
 
   mergeEqual =
     path: definitions:
@@ -87,24 +90,25 @@ let
     path: option: definitions:
     let
       won = winners definitions;
+      value =
+        if won != [ ] then
+          mergeChecked option.type path won
+        else
+          option.default or (throw "The option `${showOption path}' was accessed but has no value defined.");
     in
-    if won != [ ] then
-      mergeChecked option.type path won
-    else
-      option.default or (throw "The option `${showOption path}' was accessed but has no value defined.");
+    (option.apply or (v: v)) value;
 
-  evalOptions =
-    path: options: definitions:
+  # What f makes of each option, its path and its definitions.
+  mapOptions =
+    f: path: options: definitions:
     mapAttrs (
       name: option:
       let
         below = pick name (concatMap pushDown definitions);
       in
-      if option._type or null == "option" then
-        evalOption (path ++ [ name ]) option below
-      else
-        evalOptions (path ++ [ name ]) option below
+      (if option._type or null == "option" then f else mapOptions f) (path ++ [ name ]) option below
     ) options;
+  evalOptions = mapOptions evalOption;
 
   # Throws for a definition that no option takes.
   checkNames =
@@ -151,7 +155,10 @@ let
     evalModules =
       { modules, specialArgs }:
       let
-        arguments = specialArgs // { inherit lib config options; };
+        arguments = specialArgs // {
+          inherit lib config;
+          options = mapOptions (_: option: below: option // { highestPrio = highestPrio below; }) [ ] options definitions;
+        };
         load =
           module:
           let
@@ -192,7 +199,9 @@ let
       inherit priority content;
     };
     mkDefault = lib.mkOverride 1000;
+    mkImageMediaOverride = lib.mkOverride 60;
     mkForce = lib.mkOverride 50;
+    mkVMOverride = lib.mkOverride 10;
     literalExpression = text: text;
 
     types = {
@@ -217,7 +226,7 @@ let
         merge =
           path: definitions:
           let
-            name = d: e: "\"[definition ${toString d}-entry ${toString e}]\"";
+            name = d: e: "[definition ${toString d}-entry ${toString e}]";
           in
           concatLists (imap (d: imap (e: v: mergeChecked type (path ++ [ (name d e) ]) [ v ])) definitions);
       };
@@ -233,16 +242,26 @@ let
             }) (namesOf definitions)
           );
       };
-      submodule =
-        { options }:
-        {
-          description = "submodule";
-          check = isAttrs;
-          merge =
-            path: definitions:
-            assert checkNames path options definitions;
-            evalOptions path options definitions;
-        };
+      # Values of `from` are made into those of `to` before these are merged.
+      coercedTo = from: coerce: to: {
+        inherit (to) description;
+        check = v: from.check v || to.check v;
+        merge = path: definitions: to.merge path (map (v: if from.check v then coerce v else v) definitions);
+      };
+      # A module, which may look at what becomes of it.
+      submodule = module: {
+        description = "submodule";
+        check = isAttrs;
+        merge =
+          path: given:
+          let
+            inherit (module { inherit config; }) options;
+            definitions = given ++ [ (module { inherit config; }).config ];
+            config = evalOptions path options definitions;
+          in
+          assert checkNames path options definitions;
+          config;
+      };
     };
 
     generators.toINI =
@@ -258,6 +277,7 @@ let
         )
       );
 
+    filterAttrs = f: set: listToAttrs (map (name: { inherit name; value = set.${name}; }) (filter (name: f name set.${name}) (attrNames set)));
     genAttrs = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: list: if condition then list else [ ];

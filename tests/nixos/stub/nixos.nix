@@ -12,13 +12,18 @@ let
   files = option (types.attrsOf (types.attrsOf types.str)) { };
   packages = option (types.listOf types.package) [ ];
   switch = option types.bool false;
+  # A list of names is a set of those that are wanted, so that another module can take one out.
+  names = types.coercedTo (types.listOf types.str) (list: lib.genAttrs list (_: true)) (types.attrsOf types.bool);
+  wanted = lib.filterAttrs (_: on: on);
 in
 {
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
 
     boot.initrd = {
-      availableKernelModules = strings;
+      availableKernelModules = option names { } // {
+        apply = set: lib.attrNames (wanted set);
+      };
       luks.cryptoModules = option (types.listOf types.str) [
         "aes"
         "xts"
@@ -26,7 +31,7 @@ in
       ];
       services.lvm.enable = switch;
       services.udev.packages = packages;
-      supportedFilesystems = strings;
+      supportedFilesystems = option names { };
       systemd = {
         enable = option types.bool true;
         contents = files;
@@ -42,20 +47,31 @@ in
       systemPackages = packages;
     };
 
-    fileSystems = option (types.attrsOf (types.submodule {
-      options = {
-        device = option (types.nullOr types.str) null;
-        enable = option types.bool true;
-        mountPoint = option (types.nullOr types.str) null;
-        fsType = option (types.nullOr types.str) null; # which evaluate.nix refuses, as NixOS does
-        neededForBoot = switch;
-        overlay = {
-          lowerdir = option (types.nullOr (types.listOf types.str)) null;
-          upperdir = option (types.nullOr types.str) null;
-          workdir = option (types.nullOr types.str) null;
-        };
-      };
-    })) { };
+    # What is switched off is not there for anybody. Nobody has a type by default, and an overlay has its own.
+    fileSystems = lib.mkOption {
+      default = { };
+      apply = lib.filterAttrs (_: fs: fs.enable);
+      type = types.attrsOf (
+        types.submodule (
+          { config, ... }:
+          {
+            options = {
+              device = option (types.nullOr types.str) null;
+              enable = option types.bool true;
+              mountPoint = option (types.nullOr types.str) null;
+              fsType = lib.mkOption { type = types.str; };
+              neededForBoot = switch;
+              overlay = {
+                lowerdir = option (types.nullOr (types.listOf types.str)) null;
+                upperdir = option (types.nullOr types.str) null;
+                workdir = option (types.nullOr types.str) null;
+              };
+            };
+            config.fsType = lib.mkIf (config.overlay.lowerdir != null) "overlay";
+          }
+        )
+      );
+    };
 
     services.lvm.enable = switch;
     services.udev.packages = packages;

@@ -1,0 +1,5 @@
+{
+  nixpkgs.hostPlatform = "aarch64-linux";
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+}

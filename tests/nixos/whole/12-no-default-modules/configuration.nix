@@ -1,0 +1,6 @@
+# An initrd that holds what it was told to hold.
+{
+  boot.initrd.includeDefaultModules = false;
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+}

@@ -1,0 +1,9 @@
+{
+  imports = [
+    "${builtins.getEnv "CCVM_GENERATORS"}/format-module.nix"
+    "${builtins.getEnv "CCVM_GENERATORS"}/formats/vm.nix"
+  ];
+  ccvm.scratch.enable = true;
+  ccvm.scratch.vmDiskSize = 20;
+  ccvm.scratch.nix.enable = true;
+}
