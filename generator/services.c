@@ -108,6 +108,18 @@ static int write_tmpfs(const Writer *w) {
         return program_finish(w, name, false, f);
 }
 
+/* A soft-reboot keeps the device unit of a plugged disk as it was, so that the disk does not start the
+ * service once more. What does instead is part of every boot, and nothing waits for it. */
+static int start_for_disk_from_before(const Writer *w, const char *node) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s%s", w->root, node) < 0)
+                return log_oom();
+        if (access(path, F_OK) < 0)
+                return 0;
+        return unit_enable(w, UNIT_DIR, "ccvm-scratch-luks.service", "systemd-udev-trigger.service");
+}
+
 int services_write(const Writer *w) {
         const Config *c = w->config;
         _cleanup_free_ char *node = NULL, *device = NULL;
@@ -125,8 +137,10 @@ int services_write(const Writer *w) {
                 r = write_luks(w, node, device);
         if (r >= 0)
                 r = write_tmpfs(w);
-        if (r < 0 || c->hotplug)
+        if (r < 0)
                 return r;
+        if (c->hotplug)
+                return start_for_disk_from_before(w, node);
         return unit_enable(w, UNIT_DIR,
                            c->vm_disk ? "ccvm-scratch-luks.service" : "ccvm-scratch-tmpfs.service",
                            writer_target(w));

@@ -9,7 +9,10 @@ import json
 
 from cases import GIB, LUKS, MIB, check_encrypted, check_outcome, check_overlay, check_scratch, directory
 from fault import FaultVM, program, unit
-from vm import Image, check, check_equal
+from faults_disk import backend
+from hotplug import AFTER, HOTPLUG, plug
+from shutdown import override, reboot_userspace
+from vm import ASK, Image, check, check_equal
 
 SYSTEM = "/nix/store/v0s6vxjgs3kzx5r9yb7kpmz1cq8w4hfd-nixos-system-ccvm-guest"
 
@@ -63,7 +66,7 @@ Before=initrd-fs.target
 [Mount]
 What=/run
 Where=/sysroot/run
-Options=bind
+Options=rbind
 """
 
 ACTIVATION = """\
@@ -78,10 +81,8 @@ Type=oneshot
 ExecStart=/usr/bin/dash -c 'exec chroot /sysroot "$$(readlink /nixos-closure)/prepare-root"'
 """
 
-# The bind of /run has not what is mounted below it. The credential is the test's script.
 SWITCH_ROOT = """\
 [Service]
-ExecStartPre=mount --bind /run/credentials/@system /sysroot/run/credentials/@system
 EnvironmentFile=-/etc/switch-root.conf
 ExecStart=
 ExecStart=systemctl --no-block switch-root /sysroot "${NEW_INIT}"
@@ -92,6 +93,12 @@ DROP_IN = """\
 [Unit]
 After=sysroot-run.mount
 """
+
+# The system's services have a PATH by their units, if nixos/module.nix gives them one, and else no mkfs.
+MKFS_PATH = r"""
+mkdir -p /run/nixos/bin
+for path in /usr/sbin/mkfs.*; do ln -s $(realpath $path) /run/nixos/bin/${path##*/}; rm $path; done
+""" + override("ccvm-scratch-luks.service", r"[Service]\nEnvironment=PATH=/run/nixos/bin\n")
 
 SCRIPT = r"""
 section stage-1; journalctl -b -o short-monotonic --no-pager -u initrd-find-nixos-closure -u initrd-nixos-activation -u sysroot-run.mount
@@ -151,3 +158,12 @@ def nixos_initrd_failing():
     check_outcome(report, "tmpfs", "device-too-small", [LUKS])
     check_scratch(report, "tmpfs", "ccvm-scratch")
     check_overlay(report, "tmpfs")
+
+
+def nixos_hotplug():
+    """A disk that is plugged in, and its pool after a soft-reboot, are set up by the system's services."""
+    first = ASK + MKFS_PATH + 'ask "plug 0"' + AFTER
+    report = reboot_userspace("nixos-hotplug", HOTPLUG, first, second=AFTER, disk=backend, meanwhile=plug(0))
+    check_encrypted(report, GIB, reports=2)
+    check_equal(report.line("attempted"), "system", "where the pool was set up")
+    check("No such file" in report.line("old"), "a file of the first userspace is still on /scratch")

@@ -112,16 +112,21 @@ def shutdown_dirty():
     check(until + after < dirty * 9 // 10, "nothing was left to be given up")
 
 
-def reboot_userspace(name, before="", append=""):
-    """Boots, soft-reboots, and returns what the second userspace reports. before: for the first one's script."""
+def reboot_userspace(name, append="", first="", before="", second="", disk=Image.device, **more):
+    """Boots, soft-reboots, and returns what the second userspace reports.
+
+    first, before: for the first one's script, when it starts and before it ends; second: for the other's; more: the VM's.
+    """
     script = (
         "[ -e /run/second ] || {\n"
+        + first
         + "touch /run/second /scratch/old\n"
         + "dmsetup table | sed 's/ internal_hash.*//' >/run/first-table\n"
         + ORDERLY
         + before
         + "systemctl soft-reboot; sleep 100\n}\n"
         + "rm /run/systemd/system/ccvm-report.service.d/50-shutdown.conf; systemctl daemon-reload\n"
+        + second
         + REPORT
         + TAGS_SCRIPT
         + OVERLAY_SCRIPT
@@ -130,18 +135,18 @@ def reboot_userspace(name, before="", append=""):
         + "section attempted; cat /run/ccvm-scratch/attempted\n"
     )
     image = Image(directory() / "disk", GIB)
-    vm = FaultVM(name, append, image.device())
+    vm = FaultVM(name, append, disk(image), **more)
     (vm.directory / "script").write_text(script)
     report = vm.run()
     check_scratch(report, "ext4")
-    check_overlay(report, "ext4")
     check(" crypt " in report.text.split("== first")[1], "the first userspace had no disk")
     return report
 
 
 def soft_reboot():
     """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
-    report = reboot_userspace("soft-reboot", append=AUTHENTICATED)
+    report = reboot_userspace("soft-reboot", AUTHENTICATED)
+    check_overlay(report, "ext4")
     check_authenticated(report, GIB, reports=2)
     check_equal(report.line("attempted"), "system", "where the pool was set up")
     check("No such file" in report.line("old"), "a file of the first userspace is still on /scratch")
@@ -150,7 +155,8 @@ def soft_reboot():
 
 def soft_reboot_in_use():
     """Where /nix/store stays mounted, as NixOS has it, so does the disk below it, with all that is on it."""
-    report = reboot_userspace("soft-reboot-in-use", KEEP_STORE)
+    report = reboot_userspace("soft-reboot-in-use", before=KEEP_STORE)
+    check_overlay(report, "ext4")
     check_encrypted(report, GIB)
     check_equal(report.line("attempted"), "initrd", "where the pool was set up")
     check_equal(report.line("old"), "/scratch/old", "the file of the first userspace")

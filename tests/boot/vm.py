@@ -29,10 +29,13 @@ SETUP_UNIT = "ccvm-scratch-luks.service"
 # Seconds of wall clock: an emulated boot takes half a minute when it has a core for itself.
 TIME_LIMIT = 300
 
-REPORT = r"""
-section() { echo "== $1"; }
 # By one open file for both ways: what comes for a port that is just being closed is lost.
+ASK = r"""
 ask() { exec 3<>/dev/virtio-ports/ccvm.host; echo "$1" >&3; read -r answer <&3; exec 3>&-; }
+"""
+
+REPORT = ASK + r"""
+section() { echo "== $1"; }
 section status-json; cat /run/ccvm-scratch/status.json
 section status-now; ccvm-scratch status --json=short
 section status-exit; ccvm-scratch status >/dev/null; echo $?
