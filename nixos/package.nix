@@ -62,6 +62,9 @@ stdenv.mkDerivation (finalAttrs: {
   ];
   mesonInstallTags = [ (if forHost then "host" else "guest") ];
 
+  # systemd there reads no catalog but its own.
+  postInstall = lib.optionalString (!forHost) "rm -r $initrd/lib/systemd/catalog";
+
   doInstallCheck = true;
   nativeInstallCheckInputs = [ versionCheckHook ];
 

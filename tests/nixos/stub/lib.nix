@@ -280,6 +280,7 @@ let
     filterAttrs = f: set: listToAttrs (map (name: { inherit name; value = set.${name}; }) (filter (name: f name set.${name}) (attrNames set)));
     genAttrs = names: f: listToAttrs (map (name: { inherit name; value = f name; }) names);
     optional = condition: value: if condition then [ value ] else [ ];
+    optionalString = condition: text: if condition then text else "";
     optionals = condition: list: if condition then list else [ ];
     hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
     splitString = separator: text: filter isString (builtins.split separator text);
