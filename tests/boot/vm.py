@@ -222,14 +222,16 @@ class VM:
         image = f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={self.guest}/root.raw"
         return ["-blockdev", image, "-device", "virtio-blk-pci,drive=root,serial=ccvm-root"]
 
-    def command(self):
-        command_line = (
+    def command_line(self):
+        return (
             f"{self.root_options} console=ttyS0 quiet panic=-1 "
             # A third less work for an emulated CPU; and no waiting for a console that answers.
             "mitigations=off TERM=dumb "
             # Guest time passes with the host's clock, and a busy host must not look like a missing disk.
-            "ccvm.device_timeout=120 " + self.append
-        )
+            f"ccvm.device_timeout=120 {self.append}"
+        ).strip()
+
+    def command(self):
         return self.wrapper + [
             "qemu-system-x86_64",
             "-machine", "q35",
@@ -243,7 +245,7 @@ class VM:
             "-serial", f"file:{self.console}",
             "-kernel", str(self.guest / "vmlinuz"),
             "-initrd", str(self.initrd),
-            "-append", command_line.strip(),
+            "-append", self.command_line(),
             *self.root_devices(),
             "-device", "virtio-serial-pci",
             "-chardev", f"file,id=port,path={self.port}",

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""examples/libvirt.xml, started by libvirt itself: its driver for QEMU, in a process of its own, without KVM."""
+
+import pathlib
+import re
+import resource
+import xml.etree.ElementTree as ElementTree
+
+from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, directory, hear_allocated
+from vm import VM, Image, check
+
+EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples/libvirt.xml"
+
+
+def add(parent, tag, text=None, /, **attributes):
+    element = ElementTree.SubElement(parent, tag, attributes)
+    element.text = text
+    return element
+
+
+class LibvirtVM(VM):
+    """The example with this guest in the place of its own, and no more changed than that takes."""
+
+    def __init__(self, name, image, locked):
+        super().__init__(name, script="ask running" + TRIM_SCRIPT)
+        self.image = image
+        self.locked = locked
+
+    def domain(self):
+        domain = ElementTree.parse(EXAMPLE).getroot()
+        devices = domain.find("devices")
+        root, scratch = devices.findall("disk")
+
+        # Neither KVM nor a network here.
+        domain.set("type", "qemu")
+        domain.find("memory").text = "1"
+        domain.find("cpu").set("mode", "maximum")
+        if not self.locked:
+            domain.remove(domain.find("memoryBacking"))
+        devices.remove(devices.find("interface"))
+        devices.remove(devices.find("console"))
+
+        system = domain.find("os")
+        system.remove(system.find("boot"))
+        add(system, "kernel", str(self.guest / "vmlinuz"))
+        add(system, "initrd", str(self.initrd))
+        add(system, "cmdline", self.command_line())
+        root.find("driver").set("type", "raw")
+        root.find("source").set("file", f"{self.guest}/root.raw")
+        add(root, "readonly")
+        scratch.find("source").set("file", str(self.image.path))
+
+        add(add(devices, "serial", type="file"), "source", path=str(self.console))
+        for port, kind, source in (
+            ("ccvm.test", "file", {"path": str(self.port)}),
+            ("ccvm.host", "unix", {"mode": "bind", "path": f"{self.directory}/host"}),
+        ):
+            channel = add(devices, "channel", type=kind)
+            add(channel, "source", **source)
+            add(channel, "target", type="virtio", name=port)
+        script = add(domain, "sysinfo", type="fwcfg")
+        add(script, "entry", name="opt/io.systemd.credentials/ccvm.test", file=f"{self.directory}/script")
+        return domain
+
+    def command(self):
+        # The domain of a driver that is part of the process, with its files here, and as the user who has them.
+        state = self.directory / "libvirt"
+        (state / "etc").mkdir(parents=True)
+        (state / "etc/qemu.conf").write_text(
+            'user = "root"\ngroup = "root"\nstdio_handler = "file"\ncgroup_controllers = []\n'
+            "namespaces = []\nsecurity_driver = \"none\"\n"
+        )
+        path = self.directory / "domain.xml"
+        ElementTree.ElementTree(self.domain()).write(path)
+        return ["virt-qemu-run", "--verbose", f"--root={state}", str(path)]
+
+    def wait(self):
+        # virt-qemu-run 11.3 does not always notice that the machine has powered off.
+        self.wait_for("ccvm.test: success 0")
+        self.wait_for_console("reboot: Power down")
+        self.process.terminate()
+        return super().wait()
+
+
+def may_lock():
+    """Whether libvirt may give QEMU the limit that it needs for that: not in a container without CAP_SYS_RESOURCE."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    try:
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (soft, resource.RLIM_INFINITY))
+    except (ValueError, PermissionError):
+        return False
+    return True
+
+
+def check_memory(pidfile, locked):
+    """Of the QEMU that is running."""
+    process = pathlib.Path("/proc") / pidfile.read_text().strip()
+    check(b"dump-guest-core=off" in (process / "cmdline").read_bytes(), "guest RAM would be in a core dump")
+    [size] = re.findall(r"^VmLck:\s+(\d+) kB", (process / "status").read_text(), re.M)
+    check(not locked or int(size) >= GIB // 1024, f"of guest RAM {size} KiB are locked")
+
+
+def libvirt():
+    """The disk by its serial, the marker by SMBIOS, locked memory that no dump has, and space that goes back to the host."""
+    image = Image(directory() / "disk", 2 * GIB)
+    locked = may_lock()
+    if not locked:
+        print("# guest RAM is not locked: nobody may raise RLIMIT_MEMLOCK here")
+    vm = LibvirtVM("libvirt", image, locked).start()
+    vm.hear("running")
+    check_memory(vm.directory / "libvirt/run/qemu/agent.pid", locked)
+    vm.host.write("go")
+    allocated = hear_allocated(vm, image)
+    report = vm.wait()
+    check_encrypted(report, 2 * GIB)
+    check_given_back(allocated)
