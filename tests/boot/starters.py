@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""examples/libvirt.xml, started by libvirt itself: its driver for QEMU, in a process of its own, without KVM."""
+"""What others start the VM with: examples/libvirt.xml by libvirt itself (its driver for QEMU, without KVM), and mkosi."""
 
 import pathlib
 import re
@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, directory, hear_allocated
 from vm import VM, Image, check
 
-EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples/libvirt.xml"
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def add(parent, tag, text=None, /, **attributes):
@@ -27,7 +27,7 @@ class LibvirtVM(VM):
         self.locked = locked
 
     def domain(self):
-        domain = ElementTree.parse(EXAMPLE).getroot()
+        domain = ElementTree.parse(PROJECT / "examples/libvirt.xml").getroot()
         devices = domain.find("devices")
         root, scratch = devices.findall("disk")
 
@@ -114,3 +114,41 @@ def libvirt():
     report = vm.wait()
     check_encrypted(report, 2 * GIB)
     check_given_back(allocated)
+
+
+class MkosiVM(VM):
+    """`mkosi vm` of the reference guest, with the ports of a test behind mkosi's own devices."""
+
+    def command(self):
+        state = self.directory / "mkosi"
+        for name, source in (("vmlinuz", "vmlinuz"), ("initrd", "initrd"), ("raw", "root.raw")):
+            state.mkdir(exist_ok=True)
+            (state / f"ccvm-guest.{name}").symlink_to(self.guest / source)
+        (state / "ccvm-guest").symlink_to("ccvm-guest.raw")
+        ports = super().command()
+        ports = ports[ports.index("virtio-serial-pci") - 1 : ports.index("-smbios")]
+        return [
+            "mkosi",
+            f"--directory={PROJECT}",
+            f"--output-directory={state}",
+            f"--workspace-directory={self.directory}",
+            f"--cache-directory={self.directory}/cache",
+            f"--package-cache-directory={self.directory}/packages",
+            "--ephemeral=yes",
+            "--kvm=no",
+            "--tpm=no",
+            "--vsock=no",
+            "--ram=1G",
+            "--runtime-network=none",
+            "vm",
+            *ports,
+        ]
+
+
+def mkosi_vm():
+    """mkosi.conf has the disk and the marker."""
+    left = set(pathlib.Path("/var/tmp").glob("mkosi-drive-*"))
+    vm = MkosiVM("mkosi-vm")
+    report = vm.run()
+    check_encrypted(report, 20 * GIB)
+    check(set(pathlib.Path("/var/tmp").glob("mkosi-drive-*")) <= left, "the image is still there")
