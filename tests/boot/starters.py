@@ -4,6 +4,7 @@
 import pathlib
 import re
 import resource
+import shlex
 import xml.etree.ElementTree as ElementTree
 
 from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, directory, hear_allocated
@@ -126,7 +127,7 @@ class MkosiVM(VM):
             (state / f"ccvm-guest.{name}").symlink_to(self.guest / source)
         (state / "ccvm-guest").symlink_to("ccvm-guest.raw")
         ports = super().command()
-        ports = ports[ports.index("virtio-serial-pci") - 1 : ports.index("-smbios")]
+        ports = ports[ports.index("virtio-serial-pci") - 1 :]
         return [
             "mkosi",
             f"--directory={PROJECT}",
@@ -140,9 +141,16 @@ class MkosiVM(VM):
             "--vsock=no",
             "--ram=1G",
             "--runtime-network=none",
+            "--kernel-command-line-extra=ccvm.device_timeout=120",
+            f"--qemu-args={shlex.join(ports)}",
             "vm",
-            *ports,
         ]
+
+    def wait(self):
+        report = super().wait()
+        # mkosi has the guest's console on its own.
+        self.console.write_bytes(self.output)
+        return report
 
 
 def mkosi_vm():
