@@ -56,7 +56,9 @@ static int write_luks(const Writer *w, const char *node, const char *device) {
                 fprintf(f,
                         "[Unit]\n"
                         "# Whoever starts it without a disk does not spend the only attempt.\n"
-                        "ConditionPathExists=%s\n",
+                        "ConditionPathExists=%s\n"
+                        "# A disk that is there in a boot is mounted on top of the system's own mounts.\n"
+                        "After=local-fs.target\n",
                         node);
         else
                 fprintf(f,

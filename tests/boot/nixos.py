@@ -100,6 +100,14 @@ mkdir -p /run/nixos/bin
 for path in /usr/sbin/mkfs.*; do ln -s $(realpath $path) /run/nixos/bin/${path##*/}; rm $path; done
 """ + override("ccvm-scratch-luks.service", r"[Service]\nEnvironment=PATH=/run/nixos/bin\n")
 
+# A file system above a mount of ours, which takes its time, as one of a disk.
+SLOW_SRV = r"""
+cd /run/systemd/system; mkdir -p local-fs.target.wants; ln -s ../srv.mount local-fs.target.wants
+printf '[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=sleep 2\n' >slow.service
+printf '[Unit]\nWants=slow.service\nAfter=slow.service\n[Mount]\nWhat=tmpfs\nWhere=/srv\nType=tmpfs\n' >srv.mount
+cd /
+"""
+
 SCRIPT = r"""
 section stage-1; journalctl -b -o short-monotonic --no-pager -u initrd-find-nixos-closure -u initrd-nixos-activation -u sysroot-run.mount
 section prepared; cat /run/nixos-prepared
@@ -161,9 +169,22 @@ def nixos_initrd_failing():
 
 
 def nixos_hotplug():
-    """A disk that is plugged in, and its pool after a soft-reboot, are set up by the system's services."""
+    """A disk that is plugged in, and its pool after a soft-reboot, are set up by the system's services.
+
+    The second time the disk is there before the system's own mounts, and has to come on top of them.
+    """
     first = ASK + MKFS_PATH + 'ask "plug 0"' + AFTER
-    report = reboot_userspace("nixos-hotplug", HOTPLUG, first, second=AFTER, disk=backend, meanwhile=plug(0))
+    report = reboot_userspace(
+        "nixos-hotplug",
+        f"{HOTPLUG} ccvm.mounts=/scratch:1777,/srv/work",
+        first,
+        before=SLOW_SRV,
+        second=AFTER,
+        disk=backend,
+        meanwhile=plug(0),
+        last="section srv; findmnt -no FSTYPE /srv; ccvm-scratch is-encrypted /scratch /srv/work; echo $?\n",
+    )
     check_encrypted(report, GIB, reports=2)
+    check_equal(report.lines("srv"), ["tmpfs", "0"], "the system's own file system, and what is mounted below it")
     check_equal(report.line("attempted"), "system", "where the pool was set up")
     check("No such file" in report.line("old"), "a file of the first userspace is still on /scratch")

@@ -112,10 +112,11 @@ def shutdown_dirty():
     check(until + after < dirty * 9 // 10, "nothing was left to be given up")
 
 
-def reboot_userspace(name, append="", first="", before="", second="", disk=Image.device, **more):
+def reboot_userspace(name, append="", first="", before="", second="", last="", disk=Image.device, **more):
     """Boots, soft-reboots, and returns what the second userspace reports.
 
-    first, before: for the first one's script, when it starts and before it ends; second: for the other's; more: the VM's.
+    first, before: for the first one's script, when it starts and before it ends; second, last: for the other's,
+    likewise; more: the VM's.
     """
     script = (
         "[ -e /run/second ] || {\n"
@@ -133,6 +134,7 @@ def reboot_userspace(name, append="", first="", before="", second="", disk=Image
         + "section old; ls /scratch/old\n"
         + "section first; cat /run/first-table\n"
         + "section attempted; cat /run/ccvm-scratch/attempted\n"
+        + last
     )
     image = Image(directory() / "disk", GIB)
     vm = FaultVM(name, append, disk(image), **more)
