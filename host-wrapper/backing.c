@@ -4,21 +4,32 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-#include "file.h"
-#include "mountinfo.h"
+#include "fileio.h"
+
+#define ZFS_MAGIC 0x2fc12fc1U
+#define BCACHEFS_MAGIC 0xca451a4eU
+
+#define ATTRIBUTE_MAX 8192U /* bytes of a file in sysfs */
 
 /* No sane stack is this deep; a loop of recorded or hostile names is. */
 #define DEPTH_MAX 16U
 
-static int classify_mount(const BackingWorld *world, int mount_id, unsigned depth, Backing *b);
-static int classify_device(const BackingWorld *world, unsigned major, unsigned minor, unsigned depth,
-                           Backing *b);
+typedef struct Walk {
+        const BackingWorld *world;
+        unsigned depth;
+} Walk;
+
+static int classify_path(Walk w, const char *path, Backing *b);
+static int classify_device(Walk w, const char *directory, const char *name, Backing *b);
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
 
 static void chain_add(Backing *b, const char *format, ...) _printf_(2, 3);
 static void chain_add(Backing *b, const char *format, ...) {
@@ -35,15 +46,39 @@ static int finish(Backing *b, BackingKind kind) {
         return 0;
 }
 
-static bool in_list(const char *s, const char *const *list, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (streq(s, list[i]))
-                        return true;
-        return false;
+/* What is wrong with this process says nothing of the world. */
+static bool is_own_trouble(int r) {
+        return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
-#define is_one_of(s, ...)                                 \
-        in_list(s, (const char *const[]) { __VA_ARGS__ }, \
-                ELEMENTSOF(((const char *const[]) { __VA_ARGS__ })))
+
+void backing_unescape(char *s) {
+        char *out = s;
+
+        for (; *s; out++) {
+                unsigned c;
+
+                if (*s == '\\' && strspn(s + 1, "01234567") >= 3 && sscanf(s + 1, "%3o", &c) == 1) {
+                        *out = (char) c;
+                        s += 4;
+                } else
+                        *out = *s++;
+        }
+        *out = '\0';
+}
+
+/* "SYSFS/DIRECTORY/NAME/ATTRIBUTE", without its newline, for the caller to free. */
+static int read_attribute(Walk w, const char *directory, const char *name, const char *attribute,
+                          char **ret) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (asprintf(&path, "%s/%s/%s/%s", w.world->sysfs, directory, name, attribute) < 0)
+                return -ENOMEM;
+        r = file_read(path, ATTRIBUTE_MAX, ret);
+        if (r >= 0)
+                (*ret)[strcspn(*ret, "\n")] = '\0';
+        return r;
+}
 
 /* brd, zram, and null_blk, whose blocks are in memory or nowhere: name is the kernel's, "zram0" */
 static bool device_is_ram(const char *name) {
@@ -57,291 +92,251 @@ static bool device_is_ram(const char *name) {
         return false;
 }
 
-/* What is wrong with this process says nothing of the world. */
-static bool is_own_trouble(int r) {
-        return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+/* The device mapper's UUID of a mapping starts with the name of what made it, for cryptsetup in capitals.
+ * Two of its kinds only check. */
+static bool device_is_encrypted(Walk w, const char *name) {
+        _cleanup_free_ char *uuid = NULL;
+
+        return read_attribute(w, "block", name, "dm/uuid", &uuid) >= 0 && startswith(uuid, "CRYPT-") &&
+               !startswith(uuid, "CRYPT-INTEGRITY") && !startswith(uuid, "CRYPT-VERITY");
 }
 
-/* Follows a file whose path somebody else wrote down: it may be gone, or be that of another mount namespace.
- */
-static int classify_path(const BackingWorld *world, const char *path, unsigned depth, Backing *b) {
-        int id;
+/* zram that writes what it has no use for back to a disk. */
+static bool device_writes_back(Walk w, const char *name) {
+        _cleanup_free_ char *disk = NULL;
 
-        id = path[0] == '/' ? world->path_to_mount(world, path) : -ENOENT;
-        if (is_own_trouble(id))
-                return id;
-        if (id < 0) {
-                chain_add(b, "'%s', which is not visible here", path);
-                return finish(b, BACKING_UNKNOWN);
-        }
-        return classify_mount(world, id, depth + 1, b);
+        return read_attribute(w, "block", name, "backing_dev", &disk) >= 0 && !streq(disk, "none");
 }
 
 /* A deleted file's loop device goes on; its directory is still there to be asked. */
-static int classify_loop_file(const BackingWorld *world, char *path, unsigned depth, Backing *b) {
+static int classify_loop_file(Walk w, char *path, Backing *b) {
         static const char deleted[] = " (deleted)";
         size_t n = strlen(path);
 
-        if (n > strlen(deleted) && streq(path + n - strlen(deleted), deleted)) {
-                path[n - strlen(deleted)] = '\0';
+        if (path[0] == '/' && n > strlen(deleted) && streq(path + n - strlen(deleted), deleted)) {
                 char *slash = strrchr(path, '/');
-                if (slash && slash != path)
-                        *slash = '\0';
+                slash[slash == path] = '\0';
         }
-        return classify_path(world, path, depth, b);
+        chain_add(b, " over ");
+        return classify_path(w, path, b);
 }
 
-static int classify_device_file(const BackingWorld *world, int dir_fd, const char *path, unsigned depth,
-                                Backing *b) {
-        _cleanup_free_ char *text = NULL;
-        unsigned major, minor;
-        int r;
-
-        r = file_read_at(dir_fd, path, &text);
-        if (is_own_trouble(r))
-                return r;
-        if (r < 0 || sscanf(text, "%u:%u", &major, &minor) != 2) {
-                chain_add(b, "a device that sysfs does not name");
-                return finish(b, BACKING_UNKNOWN);
-        }
-        return classify_device(world, major, minor, depth + 1, b);
-}
-
-/* One member in RAM is enough. 1: there were members and ret says of what kind, 0: none. */
-static int classify_slaves(const BackingWorld *world, int dir_fd, unsigned depth, Backing *b) {
-        _cleanup_(closedirp) DIR *dir = file_open_dir_at(dir_fd, "slaves");
+/* 1: there are members, and b becomes the worst of them; 0: none. */
+static int classify_members(Walk w, const char *disk, Backing *b) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_(closedirp) DIR *dir = NULL;
+        bool any = false, encrypted = true;
         Backing worst = {};
-        bool any = false;
         int r;
 
+        if (asprintf(&path, "%s/block/%s/slaves", w.world->sysfs, disk) < 0)
+                return -ENOMEM;
+        dir = opendir(path);
         for (struct dirent *e; dir && (e = readdir(dir));) {
-                char path[sizeof("slaves//dev") + NAME_MAX];
                 Backing member = *b;
 
                 if (e->d_name[0] == '.')
                         continue;
-                (void) snprintf(path, sizeof(path), "slaves/%s/dev", e->d_name);
                 chain_add(&member, " over ");
-                r = classify_device_file(world, dir_fd, path, depth, &member);
+                r = classify_device(w, "class/block", e->d_name, &member);
                 if (r < 0)
                         return r;
-                member.encrypted = member.encrypted && (!any || worst.encrypted);
-                if (!any || member.kind == BACKING_RAM || worst.kind == BACKING_DISK)
+                encrypted = encrypted && member.encrypted;
+                if (!any || member.kind > worst.kind)
                         worst = member;
-                worst.encrypted = member.encrypted;
                 any = true;
-                if (member.kind == BACKING_RAM)
-                        break;
         }
+        worst.encrypted = encrypted;
         if (any)
                 *b = worst;
         return any;
 }
 
-/* The device mapper's UUID of a mapping starts with the name of what made it, for cryptsetup in capitals.
- * Two of its kinds only check. */
-static bool device_is_encrypted(int dir_fd) {
-        _cleanup_free_ char *uuid = NULL;
-
-        return file_read_at(dir_fd, "dm/uuid", &uuid) >= 0 && startswith(uuid, "CRYPT-") &&
-               !startswith(uuid, "CRYPT-INTEGRITY") && !startswith(uuid, "CRYPT-VERITY");
-}
-
-/* zram that writes what it has no use for back to a disk. */
-static bool device_writes_back(int dir_fd) {
-        _cleanup_free_ char *disk = NULL;
-
-        return file_read_at(dir_fd, "backing_dev", &disk) >= 0 && !streq(disk, "none");
-}
-
-static int classify_device(const BackingWorld *world, unsigned major, unsigned minor, unsigned depth,
-                           Backing *b) {
-        _cleanup_free_ char *uevent = NULL, *name = NULL, *file = NULL;
-        _cleanup_close_ int dir_fd = -EBADF;
-        char number[32];
+/* Of what only the kernel has: by its drivers' names, and by what lies below. */
+static int classify_virtual(Walk w, const char *disk, Backing *b) {
+        _cleanup_free_ char *file = NULL;
         int r;
 
-        (void) snprintf(number, sizeof(number), "%u:%u", major, minor);
-        dir_fd = openat(world->sysfs_fd, number, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir_fd < 0 && is_own_trouble(-errno))
-                return -errno;
-        if (depth > DEPTH_MAX || dir_fd < 0 || file_read_at(dir_fd, "uevent", &uevent) < 0 ||
-            file_get_variable(uevent, "DEVNAME", &name) < 0) {
-                chain_add(b, "device %s, of which sysfs knows nothing", number);
-                return finish(b, BACKING_UNKNOWN);
-        }
-
-        chain_add(b, "%s", name);
-        b->written_back = b->written_back || device_writes_back(dir_fd);
-        if (device_is_ram(name))
+        b->written_back = b->written_back || device_writes_back(w, disk);
+        b->encrypted = b->encrypted || device_is_encrypted(w, disk);
+        if (device_is_ram(disk))
                 return finish(b, BACKING_RAM);
-        b->encrypted = b->encrypted || device_is_encrypted(dir_fd);
-        if (faccessat(dir_fd, "partition", F_OK, 0) >= 0) {
-                chain_add(b, " of ");
-                return classify_device_file(world, dir_fd, "../dev", depth, b);
-        }
-        if (file_read_at(dir_fd, "loop/backing_file", &file) >= 0) {
-                chain_add(b, " over ");
-                return classify_loop_file(world, file, depth, b);
-        }
-        r = classify_slaves(world, dir_fd, depth, b);
-        if (r != 0)
-                return r < 0 ? r : 0;
-        return finish(b, BACKING_DISK);
+        r = read_attribute(w, "block", disk, "loop/backing_file", &file);
+        if (r >= 0)
+                return classify_loop_file(w, file, b);
+        if (!is_own_trouble(r))
+                r = classify_members(w, disk, b);
+        return r == 0 ? finish(b, BACKING_DISK) : r < 0 ? r : 0;
 }
 
-/* Takes one level of backslashes away, in place. */
-static void remove_backslashes(char *s) {
-        char *out = s;
+/* directory/name is the device's link in sysfs, ".../virtual/block/loop0/loop0p1": what is below another
+ * directory than "virtual" has hardware. */
+static int classify_device(Walk w, const char *directory, const char *name, Backing *b) {
+        static const char virtual[] = "/virtual/block/";
+        _cleanup_free_ char *path = NULL;
+        char link[PATH_MAX] = "", *disk;
 
-        for (; *s; s++) {
-                if (s[0] == '\\' && s[1])
-                        s++;
-                *out++ = *s;
-        }
-        *out = '\0';
-}
-
-/* The upper is shown as it was given: with overlayfs's own backslashes by mount(2), without by fsconfig(2).
- * */
-static int classify_overlay(const BackingWorld *world, const Mount *m, unsigned depth, Backing *b) {
-        _cleanup_free_ char *upper = NULL;
-        int r;
-
-        r = mount_get_option(m, "upperdir", &upper);
-        if (r < 0)
-                return r;
-        chain_add(b, " over ");
-        if (r == 0) {
-                chain_add(b, "no upper");
+        if (asprintf(&path, "%s/%s/%s", w.world->sysfs, directory, name) < 0)
+                return -ENOMEM;
+        if (++w.depth > DEPTH_MAX || readlink(path, link, sizeof(link) - 1) < 0 || !strchr(link, '/')) {
+                chain_add(b, "device %s, of which sysfs knows nothing", name);
                 return finish(b, BACKING_UNKNOWN);
         }
-        if (world->path_to_mount(world, upper) == -ENOENT)
-                remove_backslashes(upper);
-        r = classify_path(world, upper, depth, b);
-        b->hidden = r >= 0 && b->kind == BACKING_UNKNOWN;
-        return r;
+        disk = strstr(link, virtual);
+        if (!disk) {
+                chain_add(b, "%s", strrchr(link, '/') + 1);
+                return finish(b, BACKING_DISK);
+        }
+        disk += strlen(virtual);
+        disk[strcspn(disk, "/")] = '\0';
+        chain_add(b, "%s", disk);
+        return classify_virtual(w, disk, b);
 }
 
-static int classify_mount(const BackingWorld *world, int mount_id, unsigned depth, Backing *b) {
-        _cleanup_(mount_done) Mount m = {};
-        unsigned major, minor;
+/* What the mount table (proc_pid_mountinfo(5)) says of a mount behind its " - ". Each for the caller to
+ * free. */
+static int find_mount(Walk w, int id, char **ret_type, char **ret_source, char **ret_options) {
+        _cleanup_fclose_ FILE *f = fopen(w.world->mountinfo, "re");
+        _cleanup_free_ char *line = NULL;
+        size_t size = 0;
+
+        while (f && getline(&line, &size, f) >= 0) {
+                const char *rest = strstr(line, " - ");
+
+                if (atoi(line) == id && rest)
+                        return sscanf(rest, " - %ms %ms %ms", ret_type, ret_source, ret_options) == 3
+                                       ? 0
+                                       : -EBADMSG;
+        }
+        return f ? -ENOENT : -errno;
+}
+
+/* Up to the next option; a comma of the value is escaped. NULL if there is none. */
+static char *find_upper(char *options) {
+        static const char key[] = ",upperdir=";
+        char *upper = strstr(options, key);
+
+        if (!upper)
+                return NULL;
+        upper += strlen(key);
+        upper[strcspn(upper, ",")] = '\0';
+        backing_unescape(upper);
+        return upper;
+}
+
+/* What is on no single device: an overlay, several devices, a network. */
+static int classify_by_mount_table(Walk w, const BackingFile *f, Backing *b) {
+        _cleanup_free_ char *type = NULL, *source = NULL, *options = NULL;
+        char *upper;
         int r;
 
-        r = depth <= DEPTH_MAX ? mountinfo_find_id(world->mountinfo, mount_id, &m) : -ELOOP;
-        if (r == -ENOMEM)
+        r = find_mount(w, f->mount_id, &type, &source, &options);
+        if (is_own_trouble(r))
                 return r;
         if (r < 0) {
                 chain_add(b, "a mount that is not in the mount table");
+                b->hidden = f->type == OVERLAYFS_SUPER_MAGIC;
                 return finish(b, BACKING_UNKNOWN);
         }
-
-        chain_add(b, "%s", m.type);
-        if (is_one_of(m.type, "tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"))
-                return finish(b, BACKING_RAM);
-        if (streq(m.type, "overlay"))
-                return classify_overlay(world, &m, depth, b);
-        if (streq(m.type, "zfs")) /* pools are made of disks, and sysfs does not say of which */
-                return finish(b, BACKING_DISK);
-
-        major = m.major;
-        minor = m.minor;
-        /* btrfs and bcachefs may be on several devices and have a number of their own: ask the first. */
-        if (major == 0 &&
-            (!is_one_of(m.type, "btrfs", "bcachefs") || world->path_to_device(m.source, &major, &minor) < 0))
+        chain_add(b, "%s", type);
+        if (f->type == BTRFS_SUPER_MAGIC || f->type == BCACHEFS_MAGIC) {
+                chain_add(b, " on ");
+                return classify_path(w, source, b); /* the first of its devices */
+        }
+        if (f->type != OVERLAYFS_SUPER_MAGIC)
                 return finish(b, BACKING_UNKNOWN);
-        chain_add(b, " on ");
-        return classify_device(world, major, minor, depth + 1, b);
-}
-
-int backing_classify_mount(const BackingWorld *world, int mount_id, Backing *ret) {
-        Backing b = {};
-        int r;
-
-        r = classify_mount(world, mount_id, 0, &b);
-        if (r >= 0)
-                *ret = b;
+        upper = find_upper(options);
+        chain_add(b, " over %s", upper ? "" : "no upper");
+        r = upper ? classify_path(w, upper, b) : finish(b, BACKING_UNKNOWN);
+        b->hidden = upper && b->kind == BACKING_UNKNOWN;
         return r;
 }
 
-int backing_classify_device(const BackingWorld *world, unsigned major, unsigned minor, Backing *ret) {
-        Backing b = {};
-        int r;
-
-        r = classify_device(world, major, minor, 0, &b);
-        if (r >= 0)
-                *ret = b;
-        return r;
-}
-
-static int fd_to_mount(int fd) {
-        struct statx sx;
-
-        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &sx) < 0)
-                return -errno;
-        return sx.stx_mask & STATX_MNT_ID ? (int) sx.stx_mnt_id : -EOPNOTSUPP;
-}
-
-static int real_path_to_mount(const BackingWorld *world, const char *path) {
-        _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
-
-        return fd < 0 ? -errno : fd_to_mount(fd);
-}
-
-static int real_path_to_device(const char *path, unsigned *ret_major, unsigned *ret_minor) {
-        struct stat st;
-
-        if (stat(path, &st) < 0)
-                return -errno;
-        if (!S_ISBLK(st.st_mode))
-                return -ENOTBLK;
-        *ret_major = major(st.st_rdev);
-        *ret_minor = minor(st.st_rdev);
-        return 0;
-}
-
-int backing_host_open(BackingHost *ret) {
-        BackingHost h = {
-                .world.path_to_mount = real_path_to_mount,
-                .world.path_to_device = real_path_to_device,
+static int classify_file(Walk w, const BackingFile *f, Backing *b) {
+        static const struct {
+                unsigned type;
+                BackingKind kind;
+                const char *name;
+        } types[] = {
+                { TMPFS_MAGIC, BACKING_RAM, "tmpfs" }, /* and devtmpfs, and what the initrd is in */
+                { RAMFS_MAGIC, BACKING_RAM, "ramfs" },
+                { HUGETLBFS_MAGIC, BACKING_RAM, "hugetlbfs" },
+                { ZFS_MAGIC, BACKING_DISK, "zfs" }, /* of disks, and sysfs does not say of which */
         };
+        char number[32];
 
-        int r = file_read_at(AT_FDCWD, "/proc/self/mountinfo", &h.mountinfo);
+        for (size_t i = 0; i < ELEMENTSOF(types) && !f->device; i++)
+                if (f->type == types[i].type) {
+                        chain_add(b, "%s", types[i].name);
+                        return finish(b, types[i].kind);
+                }
+        if (!f->device && (major(f->dev) == 0 || f->type == OVERLAYFS_SUPER_MAGIC))
+                return classify_by_mount_table(w, f, b);
+        (void) snprintf(number, sizeof(number), "%u:%u", major(f->dev), minor(f->dev));
+        return classify_device(w, "dev/block", number, b);
+}
 
+/* Somebody else wrote the path down: it may be gone, or be that of another mount namespace. Devices have
+ * their names in sysfs, also where /dev has not the host's. */
+static int classify_path(Walk w, const char *path, Backing *b) {
+        const char *name = startswith(path, "/dev/");
+        _cleanup_free_ char *device = NULL;
+        BackingFile f = {};
+        int r;
+
+        if (asprintf(&device, "%s/class/block/%s", w.world->sysfs, name ?: "") < 0)
+                return -ENOMEM;
+        if (name && !strchr(name, '/') && access(device, F_OK) >= 0)
+                return classify_device(w, "class/block", name, b);
+        r = path[0] == '/' && ++w.depth <= DEPTH_MAX ? w.world->look(path, &f) : -ENOENT;
         if (is_own_trouble(r))
                 return r;
-        h.world.mountinfo = h.mountinfo ?: "";
-        h.world.sysfs_fd = open("/sys/dev/block", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (h.world.sysfs_fd < 0 && is_own_trouble(-errno)) {
-                r = -errno;
-                backing_host_done(&h);
-                return r;
+        if (r < 0) {
+                chain_add(b, "'%s', which is not visible here", path);
+                return finish(b, BACKING_UNKNOWN);
         }
-        *ret = h;
+        return classify_file(w, &f, b);
+}
+
+int backing_classify_path(const BackingWorld *world, const char *path, Backing *ret) {
+        *ret = (Backing) {};
+        return classify_path((Walk) { .world = world }, path, ret);
+}
+
+static int look_at_fd(int fd, BackingFile *ret) {
+        struct statfs sfs;
+        struct statx sx;
+        struct stat st;
+
+        if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0 ||
+            statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &sx) < 0)
+                return -errno;
+        *ret = (BackingFile) {
+                .device = S_ISBLK(st.st_mode),
+                .dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev,
+                .type = (unsigned) sfs.f_type,
+                .mount_id = sx.stx_mask & STATX_MNT_ID ? (int) sx.stx_mnt_id : -1,
+        };
         return 0;
 }
 
-void backing_host_done(BackingHost *h) {
-        safe_close(h->world.sysfs_fd);
-        free(h->mountinfo);
+static int look_at_path(const char *path, BackingFile *ret) {
+        _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+
+        return fd < 0 ? -errno : look_at_fd(fd, ret);
 }
 
+const BackingWorld backing_this_machine = {
+        .sysfs = "/sys",
+        .mountinfo = "/proc/self/mountinfo",
+        .look = look_at_path,
+};
+
 int backing_classify_fd(int fd, Backing *ret) {
-        _cleanup_(backing_host_done) BackingHost host = { .world.sysfs_fd = -EBADF };
-        struct statfs sfs;
+        BackingFile f;
         int r;
 
-        /* The common refusal needs no tables, and must not depend on /proc being mounted. */
-        if (fstatfs(fd, &sfs) < 0)
-                return -errno;
-        if (sfs.f_type == TMPFS_MAGIC || sfs.f_type == RAMFS_MAGIC) {
-                *ret = (Backing) { .kind = BACKING_RAM };
-                chain_add(ret, "%s", sfs.f_type == TMPFS_MAGIC ? "tmpfs" : "ramfs");
-                return 0;
-        }
-
-        r = backing_host_open(&host);
-        if (r < 0)
-                return r;
-        return backing_classify_mount(&host.world, fd_to_mount(fd), ret);
+        *ret = (Backing) {};
+        r = look_at_fd(fd, &f);
+        return r < 0 ? r : classify_file((Walk) { .world = &backing_this_machine }, &f, ret);
 }

@@ -10,8 +10,7 @@
 #include "parse.h"
 
 void config_done(Config *c) {
-        free(c->scratch_dir);
-        c->scratch_dir = NULL;
+        free(TAKE_PTR(c->image.dir));
         qemu_command_done(&c->qemu);
 }
 
@@ -70,27 +69,41 @@ static int parse_disk_size(const char *what, const char *s, uint64_t *ret) {
         return 0;
 }
 
-static int parse_marker(const char *s, VmmMarker *ret) {
-        VmmMarker marker = vmm_marker_from_string(s);
+/* Which of the words s is, of a list that ends with NULL. */
+static int parse_word(const char *what, const char *s, const char *const *words, const char *accepted) {
+        for (int i = 0; words[i]; i++)
+                if (streq(s, words[i]))
+                        return i;
+        log_error("%s='%s' is unknown; accepted are %s", what, s, accepted);
+        return -EINVAL;
+}
 
-        if (marker < 0) {
-                log_error("--marker='%s' is unknown; accepted are auto, append, credential, none", s);
-                return -EINVAL;
-        }
-        *ret = marker;
-        return 0;
+static int parse_marker(const char *s, VmmMarker *ret) {
+        static const char *const words[] = {
+                [VMM_MARKER_AUTO] = "auto",
+                [VMM_MARKER_APPEND] = "append",
+                [VMM_MARKER_CREDENTIAL] = "credential",
+                [VMM_MARKER_NONE] = "none",
+                NULL,
+        };
+        int r = parse_word("--marker", s, words, "auto, append, credential, none");
+
+        *ret = (VmmMarker) r;
+        return r;
 }
 
 static int parse_vmm(const char *s, VmmKind *ret) {
-        VmmKind kind = vmm_kind_from_string(s);
+        static const char *const words[] = {
+                [VMM_QEMU] = "qemu",
+                [VMM_CLOUD_HYPERVISOR] = "cloud-hypervisor",
+                [VMM_CROSVM] = "crosvm",
+                [VMM_FIRECRACKER] = "firecracker",
+                NULL,
+        };
+        int r = parse_word("--vmm", s, words, "qemu, cloud-hypervisor, crosvm, firecracker");
 
-        if (kind < 0) {
-                log_error("--vmm='%s' is unknown; accepted are qemu, cloud-hypervisor, crosvm, firecracker",
-                          s);
-                return -EINVAL;
-        }
-        *ret = kind;
-        return 0;
+        *ret = (VmmKind) r;
+        return r;
 }
 
 static int parse_switch(const char *what, const char *s, bool *ret) {
@@ -104,17 +117,14 @@ static int parse_switch(const char *what, const char *s, bool *ret) {
         return 0;
 }
 
-static int parse_number(const char *what, const char *s, uint64_t least, uint64_t most, uint64_t *ret) {
+static int parse_number(const char *what, const char *s, unsigned least, unsigned most, unsigned *ret) {
         uint64_t n = 0;
-        int r;
 
-        r = parse_unsigned(s, most, &n);
-        if (r < 0 || n < least) {
-                log_error("%s='%s' is not a number from %llu to %llu", what, s, (unsigned long long) least,
-                          (unsigned long long) most);
+        if (parse_unsigned(s, most, &n) < 0 || n < least) {
+                log_error("%s='%s' is not a number from %u to %u", what, s, least, most);
                 return -EINVAL;
         }
-        *ret = n;
+        *ret = (unsigned) n;
         return 0;
 }
 
@@ -128,18 +138,14 @@ static int parse_path(const char *what, const char *s, const char **ret) {
 }
 
 static int parse_scratch_dir(const char *what, const char *s, Config *c) {
-        char *copy;
         int r;
 
         r = parse_path(what, s, &s);
         if (r < 0)
                 return r;
-        copy = strdup(s);
-        if (!copy)
-                return log_oom();
-        free(c->scratch_dir);
-        c->scratch_dir = copy;
-        return 0;
+        free(c->image.dir);
+        c->image.dir = strdup(s);
+        return c->image.dir ? 0 : log_oom();
 }
 
 /* An empty variable counts as unset. */
@@ -148,13 +154,13 @@ static int parse_environment(Config *c) {
         const char *dir = getenv("CCVM_SCRATCH_DIR"), *lock = getenv("CCVM_MLOCK");
         int r = 0;
 
-        c->allow_ram = allow && streq(allow, "1"); /* who weakens a guarantee has to mean it */
+        c->image.allow_ram = allow && streq(allow, "1"); /* who weakens a guarantee has to mean it */
         if (!isempty(size))
-                r = parse_disk_size("CCVM_VM_DISK_SIZE", size, &c->disk_size);
+                r = parse_disk_size("CCVM_VM_DISK_SIZE", size, &c->image.size);
         if (r >= 0 && !isempty(dir))
                 r = parse_scratch_dir("CCVM_SCRATCH_DIR", dir, c);
         if (r >= 0 && !isempty(lock))
-                r = parse_switch("CCVM_MLOCK", lock, &c->lock_memory);
+                r = parse_switch("CCVM_MLOCK", lock, &c->request.lock_memory);
         return r;
 }
 
@@ -164,20 +170,18 @@ static int set_default_scratch_dir(Config *c) {
         int r;
 
         if (cache && cache[0] == '/')
-                r = asprintf(&c->scratch_dir, "%s/ccvm", cache);
+                r = asprintf(&c->image.dir, "%s/ccvm", cache);
         else if (home && home[0] == '/')
-                r = asprintf(&c->scratch_dir, "%s/.cache/ccvm", home);
+                r = asprintf(&c->image.dir, "%s/.cache/ccvm", home);
         else {
                 log_error("There is no default scratch directory, since neither XDG_CACHE_HOME nor HOME is "
                           "set; name one with --scratch-dir=DIR");
                 return -ENOENT;
         }
-        if (r < 0) {
-                c->scratch_dir = NULL;
-                return log_oom();
-        }
-        c->scratch_dir_default = true;
-        return 0;
+        if (r < 0)
+                c->image.dir = NULL;
+        c->image.make_dir = true;
+        return r < 0 ? log_oom() : 0;
 }
 
 enum {
@@ -217,34 +221,31 @@ static const struct option options[] = {
 };
 
 static int parse_option(int option, Config *c) {
-        uint64_t n;
+        unsigned fd;
         int r;
 
         switch (option) {
         case ARG_VM_DISK_SIZE:
-                return parse_disk_size("--vm-disk-size", optarg, &c->disk_size);
+                return parse_disk_size("--vm-disk-size", optarg, &c->image.size);
         case ARG_SCRATCH_DIR:
                 return parse_scratch_dir("--scratch-dir", optarg, c);
         case ARG_KEEP_IMAGE:
-                return parse_path("--keep-image", optarg, &c->keep_image);
+                return parse_path("--keep-image", optarg, &c->image.file);
         case ARG_VMM:
                 return parse_vmm(optarg, &c->vmm);
         case ARG_MARKER:
-                return parse_marker(optarg, &c->marker);
+                return parse_marker(optarg, &c->request.marker);
         case ARG_SEED:
                 return parse_path("--seed", optarg, &c->seed);
         case ARG_LOCK_MEMORY:
-                return parse_switch("--lock-memory", optarg ?: "yes", &c->lock_memory);
+                return parse_switch("--lock-memory", optarg ?: "yes", &c->request.lock_memory);
         case ARG_STATUS_FILE:
-                return parse_path("--status-file", optarg, &c->status_file);
+                return parse_path("--status-file", optarg, &c->watch.status_file);
         case ARG_REQUIRE_ENCRYPTED:
-                c->require_encrypted = true;
+                c->request.require_encrypted = c->watch.require_encrypted = true;
                 return 0;
         case ARG_REPORT_TIMEOUT:
-                r = parse_number("--report-timeout", optarg, 1, 86400, &n);
-                if (r >= 0)
-                        c->report_timeout_sec = n;
-                return r;
+                return parse_number("--report-timeout", optarg, 1, 86400, &c->watch.timeout_sec);
         case ARG_DRY_RUN:
                 c->dry_run = true;
                 return 0;
@@ -252,9 +253,9 @@ static int parse_option(int option, Config *c) {
                 c->print_args = true;
                 return 0;
         case ARG_IMAGE_FD:
-                r = parse_number("--image-fd", optarg, STDERR_FILENO + 1, INT_MAX, &n);
+                r = parse_number("--image-fd", optarg, STDERR_FILENO + 1, INT_MAX, &fd);
                 if (r >= 0)
-                        c->image_fd = (int) n;
+                        c->request.image_fd = (int) fd;
                 return r;
         default:
                 return -EINVAL; /* getopt has said what is wrong */
@@ -268,21 +269,22 @@ static int usage_error(const char *text) {
 
 /* Which options go together, in themselves. */
 static int check_options(const Config *c) {
+        bool encrypted = c->request.require_encrypted;
+
         if (!c->command[0] && !c->print_args)
                 return usage_error(
                         "There is no command to run; give the VMM and its arguments behind the options");
-        if (c->require_encrypted && c->disk_size == 0)
+        if (encrypted && c->image.size == 0)
                 return usage_error("--require-encrypted needs a disk; give its size with --vm-disk-size=N");
-        if (c->print_args != (c->image_fd >= 0))
+        if (c->print_args != (c->request.image_fd >= 0))
                 return usage_error(
                         "--print-args and --image-fd=N need each other: the caller has the image open "
                         "as descriptor N and keeps it open for the VMM");
-        if (c->print_args &&
-            (c->dry_run || c->keep_image || c->seed || c->status_file || c->require_encrypted))
+        if (c->print_args && (c->dry_run || c->image.file || c->seed || c->watch.status_file || encrypted))
                 return usage_error(
                         "--print-args starts no VMM and makes no image; it does not go with --dry-run, "
                         "--keep-image, --seed, --status-file, --require-encrypted");
-        if (c->print_args && c->marker == VMM_MARKER_APPEND)
+        if (c->print_args && c->request.marker == VMM_MARKER_APPEND)
                 return usage_error("--print-args cannot extend a command line that it does not make; use "
                                    "--marker=credential, or put " VMM_CMDLINE_OPTION
                                    " there and use --marker=none");
@@ -290,11 +292,11 @@ static int check_options(const Config *c) {
 }
 
 static int check_qemu(const Config *c) {
-        if (c->marker == VMM_MARKER_APPEND && !c->qemu.append && !c->qemu.kernel && !c->print_args)
+        if (c->request.marker == VMM_MARKER_APPEND && !c->qemu.append && !c->qemu.kernel)
                 return usage_error(
                         "--marker=append has nothing to extend, since the command has neither -append "
                         "nor -kernel; use --marker=credential");
-        if (c->require_encrypted && c->qemu.daemon)
+        if (c->request.require_encrypted && c->qemu.daemon)
                 return usage_error(
                         "--require-encrypted could not end a VM that leaves its process; drop -daemonize");
         return 0;
@@ -322,6 +324,7 @@ static int find_vmm(Config *c) {
         c->launched = found < 0 || program > 0;
         if (uname(&host) < 0 || qemu_scan(c->command + program, host.machine, &c->qemu) < 0)
                 return log_oom();
+        c->watch.quiet = c->qemu.daemon;
         return check_qemu(c);
 }
 
@@ -330,10 +333,10 @@ static int finish(Config *c) {
         int r;
 
         r = check_options(c);
-        if (r < 0 || c->disk_size == 0)
+        if (r < 0 || c->image.size == 0)
                 return r;
         r = find_vmm(c);
-        if (r < 0 || c->scratch_dir || c->keep_image || c->print_args)
+        if (r < 0 || c->image.dir || c->image.file || c->print_args)
                 return r;
         return set_default_scratch_dir(c);
 }
@@ -341,8 +344,8 @@ static int finish(Config *c) {
 int config_parse(int argc, char **argv, Config *ret) {
         _cleanup_(config_done) Config c = {
                 .vmm = _VMM_KIND_INVALID,
-                .image_fd = -EBADF,
-                .report_timeout_sec = CONFIG_REPORT_TIMEOUT_SEC,
+                .request = { -EBADF, -EBADF, -EBADF },
+                .watch.timeout_sec = CONFIG_REPORT_TIMEOUT_SEC,
         };
         int option, r;
 
@@ -360,8 +363,6 @@ int config_parse(int argc, char **argv, Config *ret) {
         r = finish(&c);
         if (r < 0)
                 return r;
-        *ret = c;
-        c.scratch_dir = NULL;
-        c.qemu.append = NULL;
+        *ret = TAKE_GENERIC(c, Config, (Config) {});
         return 1;
 }

@@ -4,9 +4,9 @@
 /* The wrapper's options and environment, validated. An option wins over its variable, that over the default.
  * */
 
-#include <stdint.h>
-
+#include "image.h"
 #include "qemu.h"
+#include "watch.h"
 
 /* What the guest refuses (device-too-small), in bytes. */
 #define CONFIG_DISK_SIZE_MIN (UINT64_C(32) * 1024 * 1024)
@@ -14,23 +14,15 @@
 /* How long the guest has for the report of a boot, in seconds. */
 #define CONFIG_REPORT_TIMEOUT_SEC 300U
 
-/* Strings are borrowed from argv and the environment, except scratch_dir and qemu, which are owned. */
+/* Strings are borrowed from argv and the environment, except image.dir and qemu, which are owned. */
 typedef struct Config {
-        uint64_t disk_size; /* bytes; 0: no disk */
-        char *scratch_dir;
-        bool scratch_dir_default; /* nobody asked for it: may be made */
-        const char *seed;         /* NULL: none */
-        const char *keep_image;   /* NULL: nameless */
-        const char *status_file;  /* NULL: none */
+        ImageRequest image; /* size 0: no disk */
         VmmKind vmm;
-        VmmMarker marker;
-        bool lock_memory;
-        bool allow_ram;
-        bool require_encrypted;
-        unsigned report_timeout_sec;
+        VmmRequest request; /* image_fd: of the caller's image, for print_args; negative: none */
+        WatchConfig watch;
+        const char *seed; /* NULL: none */
         bool dry_run;
         bool print_args;
-        int image_fd;         /* of the caller's image, for print_args; negative: none */
         char *const *command; /* NULL-terminated; empty only with print_args */
         bool launched;        /* by another program than the VMM itself */
         QemuCommand qemu;     /* what it says to QEMU */

@@ -3,6 +3,7 @@
 #include "image.h"
 
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -14,73 +15,16 @@
 #include <sys/vfs.h>
 
 #include "backing.h"
+#include "fileio.h"
 #include "log.h"
 #include "parse.h"
 
-/* Makes every missing directory of path; like mkdir -p, but with the mode that XDG_CACHE_HOME asks for. */
-static int make_directories(const char *path) {
-        _cleanup_free_ char *p = strdup(path);
-
-        if (!p)
-                return -ENOMEM;
-        for (char *slash = p; slash; *slash = '/') {
-                slash = strchr(slash + 1, '/');
-                if (slash)
-                        *slash = '\0';
-                /* The umask may leave not even the owner anything. */
-                if (mkdir(p, 0700) >= 0 ? chmod(p, 0700) < 0 : errno != EEXIST)
-                        return -errno;
-                if (!slash)
-                        break;
-        }
-        return 0;
-}
-
-static int open_dir(const char *path) {
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        return fd < 0 ? -errno : fd;
-}
-
-/* What would be made in a parent is on the parent's file system. */
-static int open_nearest_parent(const char *path) {
-        _cleanup_free_ char *p = strdup(path);
-        int r = p ? -ENOENT : -ENOMEM;
-
-        while (r == -ENOENT) {
-                char *slash = strrchr(p, '/');
-                if (!slash || slash == p)
-                        return open_dir("/");
-                *slash = '\0';
-                r = open_dir(p);
-        }
-        return r;
-}
-
-int image_open_dir(const char *path, bool create, bool dry) {
+/* 1: only an image can show what it would be kept on. */
+static int check_backing(int fd, const char *path, bool allow_ram) {
+        Backing b;
         int r;
 
-        r = open_dir(path);
-        if (r == -ENOENT && create && dry)
-                r = open_nearest_parent(path);
-        else if (r == -ENOENT && create) {
-                r = make_directories(path);
-                if (r >= 0)
-                        r = open_dir(path);
-        }
-        if (r < 0)
-                return log_error_errno(r,
-                                       "Cannot open the scratch directory '%s'; name another with "
-                                       "--scratch-dir=DIR",
-                                       path);
-        return r;
-}
-
-int image_check_backing(int dir_fd, const char *path, bool allow_ram) {
-        Backing b = {};
-        int r;
-
-        r = backing_classify_fd(dir_fd, &b);
+        r = backing_classify_fd(fd, &b);
         if (r < 0)
                 return log_error_errno(r, "Cannot tell what '%s' is on", path);
         if (b.kind == BACKING_RAM && !allow_ram) {
@@ -96,11 +40,11 @@ int image_check_backing(int dir_fd, const char *path, bool allow_ram) {
         return 0;
 }
 
-int image_check_space(int dir_fd, const char *path, uint64_t size) {
+static int check_space(int fd, const char *path, uint64_t size) {
         struct statvfs vfs;
         uint64_t available;
 
-        if (fstatvfs(dir_fd, &vfs) < 0)
+        if (fstatvfs(fd, &vfs) < 0)
                 return log_error_errno(errno, "Cannot tell the free space in '%s'", path);
         if (__builtin_mul_overflow((uint64_t) vfs.f_bavail, (uint64_t) vfs.f_frsize, &available))
                 return 0;
@@ -120,50 +64,13 @@ int image_check_space(int dir_fd, const char *path, uint64_t size) {
         return 0;
 }
 
-/* Without O_TMPFILE (NFS, 9p, FUSE, older overlays) the name lives for two system calls, and the file is
- * still empty if the process is killed between them. */
-static int create_and_unlink(int dir_fd) {
-        char name[64];
-        int fd;
+/* As check_backing(). path: of the directory or file that fd is, for messages. */
+static int check_place(const ImageRequest *request, int fd, const char *path) {
+        int r, q;
 
-        for (unsigned i = 0; i < 100; i++) {
-                (void) snprintf(name, sizeof(name), ".ccvm-scratch.%ld.%u", (long) getpid(), i);
-                fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-                if (fd < 0 && errno == EEXIST)
-                        continue;
-                if (fd < 0)
-                        return -errno;
-                if (unlinkat(dir_fd, name, 0) >= 0)
-                        return fd;
-                safe_close(fd);
-                return -errno;
-        }
-        return -EEXIST;
-}
-
-/* O_EXCL: nobody can give the file a name later, not even through /proc. */
-static int create_nameless(int dir_fd) {
-        int fd = openat(dir_fd, ".", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-
-        if (fd >= 0)
-                return fd;
-        if (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)
-                return create_and_unlink(dir_fd);
-        return -errno;
-}
-
-/* Copy-on-write of random overwrites of ciphertext costs much and can neither compress nor share anything.
- * To be set while the file is empty; a file system that cannot is none the worse for it. */
-static void set_nocow(int fd) {
-        struct statfs sfs;
-        int flags;
-
-        if (fstatfs(fd, &sfs) < 0 || (__typeof__(sfs.f_type)) sfs.f_type != BTRFS_SUPER_MAGIC)
-                return;
-        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
-                return;
-        flags |= FS_NOCOW_FL;
-        (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
+        r = check_backing(fd, path, request->allow_ram);
+        q = r < 0 ? r : check_space(fd, path, request->size);
+        return q < 0 ? q : r;
 }
 
 /* An overlay hides what its upper is on, and answers for it here: a file in RAM has no extents (FIEMAP), nor
@@ -203,39 +110,114 @@ static int check_file_limit(uint64_t size) {
         return -EFBIG;
 }
 
-/* The umask may have taken more from the mode than is good for a VMM that opens /proc/self/fd/N. */
-static int set_size(int fd, const char *path, uint64_t size, bool probe) {
+/* Copy-on-write of random overwrites of ciphertext costs much and can neither compress nor share anything.
+ * To be set while the file is empty; a file system that cannot is none the worse for it. */
+static void set_nocow(int fd) {
+        struct statfs sfs;
+        int flags;
+
+        if (fstatfs(fd, &sfs) < 0 || (__typeof__(sfs.f_type)) sfs.f_type != BTRFS_SUPER_MAGIC)
+                return;
+        if (ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return;
+        flags |= FS_NOCOW_FL;
+        (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/* The mode may be that of an earlier run, or what the umask has left of ours. */
+static int prepare(const ImageRequest *request, int fd, const char *path) {
         int r;
 
-        r = check_file_limit(size);
-        if (r >= 0 && probe)
+        r = check_file_limit(request->size);
+        if (r >= 0)
+                r = check_place(request, fd, path);
+        if (r > 0)
                 r = probe_backing(fd, path);
         if (r < 0)
                 return r;
+        set_nocow(fd);
         if (fchmod(fd, 0600) < 0)
                 return log_error_errno(errno, "Cannot set the mode of the image in '%s'", path);
-        if (ftruncate(fd, (off_t) size) < 0)
+        if (ftruncate(fd, (off_t) request->size) < 0)
                 return log_error_errno(errno,
                                        "The file system of '%s' does not take an image of %llu MiB; give a "
                                        "smaller --vm-disk-size or another --scratch-dir",
-                                       path, (unsigned long long) (size / MIB));
+                                       path, (unsigned long long) (request->size / MIB));
         return 0;
 }
 
-int image_create(int dir_fd, const char *path, uint64_t size, bool probe) {
-        _cleanup_close_ int fd = create_nameless(dir_fd);
+/* Without O_TMPFILE (NFS, 9p, FUSE, older overlays) the name lives for two system calls, and the file is
+ * still empty if the process is killed between them. */
+static int create_and_unlink(int dir_fd) {
+        char name[64];
+        int fd;
+
+        for (unsigned i = 0; i < 100; i++) {
+                (void) snprintf(name, sizeof(name), ".ccvm-scratch.%ld.%u", (long) getpid(), i);
+                fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+                if (fd < 0 && errno == EEXIST)
+                        continue;
+                if (fd < 0)
+                        return -errno;
+                if (unlinkat(dir_fd, name, 0) >= 0)
+                        return fd;
+                safe_close(fd);
+                return -errno;
+        }
+        return -EEXIST;
+}
+
+/* O_EXCL: nobody can give the file a name later, not even through /proc. */
+static int create_nameless(int dir_fd) {
+        int fd = openat(dir_fd, ".", O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+        if (fd >= 0)
+                return fd;
+        if (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)
+                return create_and_unlink(dir_fd);
+        return -errno;
+}
+
+/* nearest: what would be made in a parent is on the parent's file system, which stands in for it. */
+static int open_dir(const char *path, bool nearest) {
+        _cleanup_free_ char *p = strdup(path);
+        int fd;
+
+        if (!p)
+                return log_oom();
+        while ((fd = open(p, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 && errno == ENOENT && nearest)
+                (void) dirname(p);
+        if (fd < 0)
+                return log_error_errno(errno,
+                                       "Cannot open the scratch directory '%s'; name another with "
+                                       "--scratch-dir=DIR",
+                                       path);
+        return fd;
+}
+
+static int open_nameless(const ImageRequest *request) {
+        _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
+        mode_t mask = umask(077); /* which may leave not even the owner anything */
         int r;
 
+        r = request->make_dir ? mkdir_parents(request->dir, 0700) : 0;
+        (void) umask(mask);
+        if (r < 0)
+                return log_error_errno(r,
+                                       "Cannot make the scratch directory '%s'; name another with "
+                                       "--scratch-dir=DIR",
+                                       request->dir);
+        dir_fd = open_dir(request->dir, false);
+        if (dir_fd < 0)
+                return dir_fd;
+        fd = create_nameless(dir_fd);
         if (fd < 0)
                 return log_error_errno(fd,
                                        "Cannot create an image in the scratch directory '%s'; name another "
                                        "with --scratch-dir=DIR",
-                                       path);
-        set_nocow(fd);
-        r = set_size(fd, path, size, probe);
-        if (r < 0)
-                return r;
-        return TAKE_FD(fd);
+                                       request->dir);
+        r = prepare(request, fd, request->dir);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* The lock is the open file's, and so the VMM's, too. */
@@ -262,29 +244,51 @@ static int open_existing(const char *path, uint64_t size) {
         return TAKE_FD(fd);
 }
 
-int image_create_named(const char *path, uint64_t size, bool probe) {
+static int open_named(const ImageRequest *request) {
+        const char *path = request->file;
         _cleanup_close_ int fd = -EBADF;
         bool is_new;
         int r;
 
         fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         is_new = fd >= 0;
-        if (is_new)
-                set_nocow(fd);
-        else if (errno == EEXIST)
-                fd = open_existing(path, size);
-        else
+        if (fd < 0 && errno == EEXIST)
+                fd = open_existing(path, request->size);
+        else if (fd < 0)
                 return log_error_errno(errno, "Cannot create the image '%s'; give --keep-image another name",
                                        path);
         r = fd < 0 ? fd : lock(fd, path);
         if (r >= 0)
-                r = set_size(fd, path, size, probe);
+                r = prepare(request, fd, path);
         if (r < 0 && is_new)
                 (void) unlink(path);
         return r < 0 ? r : TAKE_FD(fd);
 }
 
-int image_check_fd(int fd, uint64_t size) {
+int image_open(const ImageRequest *request) {
+        return request->file ? open_named(request) : open_nameless(request);
+}
+
+int image_pretend(const ImageRequest *request) {
+        _cleanup_free_ char *copy = strdup(request->file ?: request->dir);
+        _cleanup_close_ int fd = -EBADF;
+        const char *dir = copy;
+        int r;
+
+        if (!copy)
+                return log_oom();
+        if (request->file)
+                dir = dirname(copy);
+        fd = open_dir(dir, request->make_dir);
+        if (fd < 0)
+                return fd;
+        r = check_place(request, fd, dir);
+        if (r < 0)
+                return r;
+        return request->file ? TAKE_FD(fd) : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+int image_adopt(const ImageRequest *request, int fd) {
         int flags = fcntl(fd, F_GETFL);
         struct stat st;
 
@@ -299,14 +303,9 @@ int image_check_fd(int fd, uint64_t size) {
                 return -EBADFD;
         }
         /* As this program has left it, all of it a hole, it is as good as empty. */
-        if (st.st_size != 0 && ((uint64_t) st.st_size != size || st.st_blocks != 0)) {
+        if (st.st_size != 0 && ((uint64_t) st.st_size != request->size || st.st_blocks != 0)) {
                 log_error("--image-fd=%i is a file with other content; give it an empty one", fd);
                 return -EEXIST;
         }
-        return 0;
-}
-
-int image_adopt(int fd, uint64_t size, bool probe) {
-        set_nocow(fd);
-        return set_size(fd, "--image-fd", size, probe);
+        return prepare(request, fd, "--image-fd");
 }

@@ -7,12 +7,14 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "file.h"
+#include "fileio.h"
 #include "log.h"
 #include "parse.h"
 
-#define QEMU_DEFAULT_RAM (128 * MIB)
+#define QEMU_DEFAULT_RAM "128M"
 #define QEMU_OWN_MEMORY (256 * MIB) /* program, stacks, video RAM, queues: all of it is locked */
+
+#define TABLE_MAX 65536U /* bytes of a file in /proc */
 
 /* Both survive execve(2), which PR_SET_DUMPABLE does not. RLIMIT_CORE keeps the kernel from writing a file,
  * but not from piping the dump to a handler (core(5)); the filter empties what would go down that pipe. */
@@ -30,33 +32,12 @@ void memory_forbid_core_dumps(void) {
                                          "get the VMM's memory");
 }
 
-/* The table has the host's names, which a container may not have in its /dev; sysfs has them. */
-static int swap_number(const char *path, unsigned *ret_major, unsigned *ret_minor) {
-        _cleanup_free_ char *file = NULL, *text = NULL;
-        const char *name = startswith(path, "/dev/");
+/* What cannot be looked through is not taken for safe. */
+static int swap_is_safe(const BackingWorld *world, const char *path) {
+        Backing b;
+        int r = backing_classify_path(world, path, &b);
 
-        if (!name || strchr(name, '/') || asprintf(&file, "/sys/class/block/%s/dev", name) < 0 ||
-            file_read_at(AT_FDCWD, file, &text) < 0)
-                return -ENOENT;
-        return sscanf(text, "%u:%u", ret_major, ret_minor) == 2 ? 0 : -ENOENT;
-}
-
-/* A device or a file: what cannot be looked through is not taken for safe. */
-static int swap_is_safe(const char *path, const BackingWorld *world) {
-        Backing b = { .kind = BACKING_UNKNOWN };
-        unsigned major, minor;
-        int r;
-
-        if (world->path_to_device(path, &major, &minor) >= 0 || swap_number(path, &major, &minor) >= 0)
-                r = backing_classify_device(world, major, minor, &b);
-        else {
-                r = world->path_to_mount(world, path);
-                if (r >= 0)
-                        r = backing_classify_mount(world, r, &b);
-        }
-        if (r == -ENOMEM)
-                return r;
-        return (b.kind == BACKING_RAM && !b.written_back) || b.encrypted;
+        return r < 0 ? r : (b.kind == BACKING_RAM && !b.written_back) || b.encrypted;
 }
 
 int memory_find_clear_swap(const char *swaps, const BackingWorld *world, char **ret) {
@@ -68,8 +49,8 @@ int memory_find_clear_swap(const char *swaps, const BackingWorld *world, char **
 
                 if (!path)
                         return -ENOMEM;
-                file_unescape(path);
-                r = swap_is_safe(path, world);
+                backing_unescape(path);
+                r = swap_is_safe(world, path);
                 if (r < 0)
                         return r;
                 if (r == 0) {
@@ -81,13 +62,10 @@ int memory_find_clear_swap(const char *swaps, const BackingWorld *world, char **
 }
 
 void memory_warn_of_swap(void) {
-        _cleanup_(backing_host_done) BackingHost host = { .world.sysfs_fd = -EBADF };
         _cleanup_free_ char *swaps = NULL, *name = NULL;
 
-        /* Without swap there is only the heading, and nothing more to read. */
-        if (file_read_at(AT_FDCWD, "/proc/swaps", &swaps) < 0 || !strchr(swaps, '\n'))
-                return;
-        if (backing_host_open(&host) < 0 || memory_find_clear_swap(swaps, &host.world, &name) <= 0)
+        if (file_read("/proc/swaps", TABLE_MAX, &swaps) < 0 ||
+            memory_find_clear_swap(swaps, &backing_this_machine, &name) <= 0)
                 return;
         log_warning(
                 "The swap '%s' is neither zram nor encrypted: guest RAM, with the disk's key in it, may be "
@@ -97,28 +75,16 @@ void memory_warn_of_swap(void) {
 
 /* QEMU counts plain numbers in MiB, takes fractions, and suffixes in either case. */
 int memory_parse_size(const char *s, uint64_t *ret) {
-        static const char suffixes[] = "bkmgt";
-        const char *size;
+        static const char suffixes[] = "BKMGTbkmgt";
+        const char *size = startswith(s ?: QEMU_DEFAULT_RAM, "size=") ?: s ?: QEMU_DEFAULT_RAM, *suffix;
         char *end;
-        double n;
-        int shift = 20;
+        double n = strtod(size, &end);
 
-        if (!s) {
-                *ret = QEMU_DEFAULT_RAM;
-                return 0;
-        }
-        size = startswith(s, "size=") ?: s;
-        if (*size < '0' || *size > '9')
+        suffix = *end && *end != ',' ? strchr(suffixes, *end++) : strchr(suffixes, 'M');
+        if (*size < '0' || *size > '9' || !suffix || (*end && *end != ','))
                 return -EINVAL;
-        n = strtod(size, &end);
-        if (*end && *end != ',') {
-                const char *suffix = strchr(suffixes, *end | 0x20);
-                if (!suffix || (end[1] && end[1] != ','))
-                        return -EINVAL;
-                shift = (int) (suffix - suffixes) * 10;
-        }
-        n *= (double) (UINT64_C(1) << shift);
-        if (!(n >= 0 && n < 0x1p62))
+        n *= (double) (UINT64_C(1) << (suffix - suffixes) % 5 * 10);
+        if (!(n < 0x1p62))
                 return -EINVAL;
         *ret = (uint64_t) n;
         return 0;
@@ -131,18 +97,21 @@ static bool may_lock_all(void) {
         struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
         struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
 
-        if (file_read_at(AT_FDCWD, "/proc/self/uid_map", &map) >= 0 && !strstr(map, "4294967295"))
+        if (file_read("/proc/self/uid_map", TABLE_MAX, &map) >= 0 && !strstr(map, "4294967295"))
                 return false;
         return syscall(SYS_capget, &header, data) >= 0 && (data[0].effective & (1U << CAP_IPC_LOCK));
 }
 
-int memory_allow_lock(uint64_t size) {
+int memory_allow_lock(const char *ram) {
         struct rlimit limit;
+        uint64_t size;
 
         if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
                 return log_error_errno(errno, "Cannot read RLIMIT_MEMLOCK");
         limit.rlim_cur = limit.rlim_max;
         (void) setrlimit(RLIMIT_MEMLOCK, &limit);
+        if (memory_parse_size(ram, &size) < 0) /* QEMU will say what it does not like about it */
+                return 0;
         size += QEMU_OWN_MEMORY;
         if (may_lock_all() || limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= size)
                 return 0;

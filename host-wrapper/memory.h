@@ -19,9 +19,9 @@ int memory_find_clear_swap(const char *swaps, const BackingWorld *world, char **
 void memory_warn_of_swap(void);
 
 /* The size in QEMU's -m ("4096", "4G", "size=1.5G,slots=2"; NULL: QEMU's default), in bytes. 0 or -EINVAL.
- * */
+ */
 int memory_parse_size(const char *s, uint64_t *ret);
 
 /* Raises the soft RLIMIT_MEMLOCK to the hard one and refuses (-EPERM, logged) what would still be too little
- * for size bytes of guest RAM. */
-int memory_allow_lock(uint64_t size);
+ * for the guest's RAM, given as to memory_parse_size(). */
+int memory_allow_lock(const char *ram);

@@ -62,8 +62,10 @@ static int scan_machine_word(const char *word, size_t n, bool first, QemuCommand
         const char *type = startswith(word, "type=") ?: first && !memchr(word, '=', n) ? word : NULL;
         const char *append = startswith(word, "append=");
 
-        if (type)
+        if (type) {
                 c->microvm = word + n - type == strlen("microvm") && startswith(type, "microvm");
+                c->q35 = startswith(type, "q35") || startswith(type, "pc-q35-");
+        }
         if (startswith(word, "kernel="))
                 c->kernel = true;
         if (!append)
@@ -98,8 +100,14 @@ static QemuFirmware firmware_of(const char *program, const char *machine) {
                                                                                       : QEMU_NEITHER;
 }
 
-static bool is_placed_disk(const char *device) {
-        return strstr(device, "virtio-blk") && (strstr(device, "bus=") || strstr(device, "addr="));
+/* Behind a port of ours come only disks behind ports with an address. */
+static void scan_device(const char *device, QemuCommand *c) {
+        bool addressed = strstr(device, "addr=");
+
+        if (strstr(device, "virtio-blk") && (addressed || strstr(device, "bus=")))
+                c->placed = true;
+        if (addressed && strstr(device, "pcie-root-port"))
+                c->port_placed = true;
 }
 
 static int scan_option(const char *name, const char *value, QemuCommand *c) {
@@ -111,8 +119,8 @@ static int scan_option(const char *name, const char *value, QemuCommand *c) {
                 c->kernel = true;
         else if (streq(name, "m"))
                 c->memory = value;
-        else if (streq(name, "device") && is_placed_disk(value))
-                c->placed = true;
+        else if (streq(name, "device"))
+                scan_device(value, c);
         return 0;
 }
 
@@ -142,7 +150,7 @@ int qemu_scan(char *const *command, const char *machine, QemuCommand *ret) {
 }
 
 const char *qemu_warning(const QemuCommand *c, VmmMarker marker) {
-        if (c->placed && c->append && strstr(c->append, "root=/dev/vd"))
+        if (c->placed && (!c->q35 || c->port_placed) && c->append && strstr(c->append, "root=/dev/vd"))
                 return "A virtio disk of the command has a place of its own (bus=, addr=), and the kernel "
                        "may number the disks otherwise: name the root by LABEL=, UUID= or "
                        "/dev/disk/by-id";
@@ -157,135 +165,119 @@ const char *qemu_warning(const QemuCommand *c, VmmMarker marker) {
  * that somebody else could open. The host's page cache stays in between, and threads do the I/O: neither
  * O_DIRECT nor io_uring is faster (tests/bench/notes-host.md), and only a run of QEMU could tell whether it
  * has io_uring. */
-static int attach_image(Argv *command, int fd) {
-        int r;
+static void attach_image(Argv *args, int fd) {
+        argv_add(args, "-add-fd");
+        argv_addf(args, "fd=%i,set=%i", fd, QEMU_FDSET);
+        argv_add(args, "-blockdev");
+        argv_addf(args,
+                  "{\"driver\":\"raw\",\"node-name\":\"" QEMU_NODE "\",\"discard\":\"unmap\","
+                  "\"cache\":{\"direct\":false,\"no-flush\":true},"
+                  "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fdset/%i\","
+                  "\"discard\":\"unmap\",\"cache\":{\"direct\":false,\"no-flush\":true},"
+                  "\"aio\":\"threads\",\"locking\":\"off\"}}",
+                  QEMU_FDSET);
+}
 
-        r = argv_add(command, "-add-fd");
-        if (r >= 0)
-                r = argv_addf(command, "fd=%i,set=%i", fd, QEMU_FDSET);
-        if (r >= 0)
-                r = argv_add(command, "-blockdev");
-        if (r >= 0)
-                r = argv_addf(command,
-                              "{\"driver\":\"raw\",\"node-name\":\"" QEMU_NODE "\",\"discard\":\"unmap\","
-                              "\"cache\":{\"direct\":false,\"no-flush\":true},"
-                              "\"file\":{\"driver\":\"file\",\"filename\":\"/dev/fdset/%i\","
-                              "\"discard\":\"unmap\",\"cache\":{\"direct\":false,\"no-flush\":true},"
-                              "\"aio\":\"threads\",\"locking\":\"off\"}}",
-                              QEMU_FDSET);
-        return r;
+/* On q35 a port of their own for the disk and the guest's report: one slot for both, and behind it the disk
+ * comes after the user's, also after those behind ports. chassis: not those that people number from 0. */
+static void attach_root_port(Argv *args) {
+        argv_add(args, "-device",
+                 "{\"driver\":\"pcie-root-port\",\"id\":\"" QEMU_NODE "-bus\",\"chassis\":251,"
+                 "\"hotplug\":false}");
+}
+
+static const char *place(const QemuCommand *c, bool disk) {
+        if (!c->q35)
+                return "";
+        return disk ? "\"bus\":\"" QEMU_NODE "-bus\",\"addr\":\"0.0\",\"multifunction\":true,"
+                    : "\"bus\":\"" QEMU_NODE "-bus\",\"addr\":\"0.1\",";
 }
 
 /* As many queues as the guest has CPUs is QEMU's own default on PCI. A thread of its own for the disk, away
  * from the main loop, is somewhat faster; QEMU 7.2's microvm cannot give it one without KVM. */
-static int attach_disk(Argv *command, const QemuCommand *c, const VmmRequest *request) {
-        int r;
-
-        r = attach_image(command, request->image_fd);
-        if (r >= 0 && !c->microvm)
-                r = argv_add(command, "-object", "iothread,id=" QEMU_NODE "-io");
-        if (r >= 0)
-                r = argv_add(command, "-device");
-        if (r >= 0)
-                r = argv_addf(command,
-                              "{\"driver\":\"%s\",\"id\":\"" QEMU_NODE "-disk\",\"drive\":\"" QEMU_NODE "\","
-                              "%s\"serial\":\"" VMM_DISK_SERIAL
-                              "\",\"werror\":\"report\",\"rerror\":\"report\"}",
-                              c->microvm ? "virtio-blk-device" : "virtio-blk",
-                              c->microvm ? "" : "\"iothread\":\"" QEMU_NODE "-io\",");
-        return r;
+static void attach_disk(Argv *args, const QemuCommand *c, int fd) {
+        attach_image(args, fd);
+        if (!c->microvm)
+                argv_add(args, "-object", "iothread,id=" QEMU_NODE "-io");
+        argv_add(args, "-device");
+        argv_addf(args,
+                  "{\"driver\":\"%s\",%s\"id\":\"" QEMU_NODE "-disk\",\"drive\":\"" QEMU_NODE "\","
+                  "%s\"serial\":\"" VMM_DISK_SERIAL "\",\"werror\":\"report\",\"rerror\":\"report\"}",
+                  c->microvm ? "virtio-blk-device" : "virtio-blk", place(c, true),
+                  c->microvm ? "" : "\"iothread\":\"" QEMU_NODE "-io\",");
 }
 
 /* A controller of its own, with room for one port beside the console's, and so with few queues to set up. */
-static int attach_report_port(Argv *command, const QemuCommand *c, int fd) {
-        int r;
-
-        r = argv_add(command, "-chardev");
-        if (r >= 0)
-                r = argv_addf(command, "socket,id=" QEMU_NODE "-report,fd=%i", fd);
-        if (r >= 0)
-                r = argv_add(command, "-device");
-        if (r >= 0)
-                r = argv_addf(command, "{\"driver\":\"%s\",\"id\":\"" QEMU_NODE "-serial\",\"max_ports\":2}",
-                              c->microvm ? "virtio-serial-device" : "virtio-serial");
-        if (r >= 0)
-                r = argv_add(command, "-device",
-                             "{\"driver\":\"virtserialport\",\"bus\":\"" QEMU_NODE "-serial.0\","
-                             "\"chardev\":\"" QEMU_NODE "-report\",\"name\":\"" VMM_REPORT_PORT "\"}");
-        return r;
+static void attach_report_port(Argv *args, const QemuCommand *c, int fd) {
+        argv_add(args, "-chardev");
+        argv_addf(args, "socket,id=" QEMU_NODE "-report,fd=%i", fd);
+        argv_add(args, "-device");
+        argv_addf(args, "{\"driver\":\"%s\",%s\"id\":\"" QEMU_NODE "-serial\",\"max_ports\":2}",
+                  c->microvm ? "virtio-serial-device" : "virtio-serial", place(c, false));
+        argv_add(args, "-device",
+                 "{\"driver\":\"virtserialport\",\"bus\":\"" QEMU_NODE "-serial.0\","
+                 "\"chardev\":\"" QEMU_NODE "-report\",\"name\":\"" VMM_REPORT_PORT "\"}");
 }
 
 /* A monitor for the end of the VM; the guest's devices are as without. */
-static int attach_monitor(Argv *command, int fd) {
-        int r = argv_add(command, "-chardev");
-
-        if (r >= 0)
-                r = argv_addf(command, "socket,id=" QEMU_NODE "-monitor,fd=%i", fd);
-        return r < 0 ? r : argv_add(command, "-qmp", "chardev:" QEMU_NODE "-monitor");
+static void attach_monitor(Argv *args, int fd) {
+        argv_add(args, "-chardev");
+        argv_addf(args, "socket,id=" QEMU_NODE "-monitor,fd=%i", fd);
+        argv_add(args, "-qmp", "chardev:" QEMU_NODE "-monitor");
 }
 
 /* The last -append wins, and this one has the text of the user's. */
-static int append_marker(Argv *command, const QemuCommand *c, bool fail) {
-        _cleanup_free_ char *cmdline = NULL;
-        int r;
+static void append_marker(Argv *args, const QemuCommand *c, bool fail) {
+        _cleanup_free_ char *cmdline = vmm_extend_cmdline(
+                c->append, fail ? VMM_CMDLINE_OPTION " ccvm.fallback=fail" : VMM_CMDLINE_OPTION);
 
-        if (!c->append && !c->kernel)
-                return -EINVAL;
-        r = vmm_extend_cmdline(
-                c->append, fail ? VMM_CMDLINE_OPTION " ccvm.fallback=fail" : VMM_CMDLINE_OPTION, &cmdline);
-        return r < 0 ? r : argv_add(command, "-append", cmdline);
+        argv_add(args, "-append");
+        argv_addf(args, "%s", cmdline ?: "");
+        if (!cmdline)
+                args->error = -ENOMEM;
 }
 
 /* By SMBIOS where the guest is sure to get its tables: systemd reads them with a module that the kernel
  * loads at that moment. fw_cfg's driver is often not in an initrd. "Fallback=fail" goes as the text of a
  * config file, which is of two lines and so in base64. */
-static int attach_credential(Argv *command, const QemuCommand *c, bool fail) {
-        int r;
+static void attach_credential(Argv *args, const QemuCommand *c, bool fail) {
+        bool fw_cfg = c->firmware == QEMU_FW_CFG;
 
-        if (c->firmware == QEMU_FW_CFG) {
-                r = argv_add(command, "-fw_cfg", "name=opt/io.systemd.credentials/ccvm.vm-disk,string=1");
-                if (r >= 0 && fail)
-                        r = argv_add(command, "-fw_cfg",
-                                     "name=opt/io.systemd.credentials/ccvm.conf,"
-                                     "string=[Scratch]\nFallback=fail\n");
-                return r;
-        }
-        r = argv_add(command, "-smbios", "type=11,value=" VMM_CREDENTIAL);
-        if (r >= 0 && fail)
-                r = argv_add(command, "-smbios",
-                             "type=11,value=io.systemd.credential.binary:ccvm.conf="
-                             "W1NjcmF0Y2hdCkZhbGxiYWNrPWZhaWwK");
-        return r;
+        if (fw_cfg)
+                argv_add(args, "-fw_cfg", "name=opt/io.systemd.credentials/ccvm.vm-disk,string=1");
+        else
+                argv_add(args, "-smbios", "type=11,value=" VMM_CREDENTIAL);
+        if (fail && fw_cfg)
+                argv_add(args, "-fw_cfg",
+                         "name=opt/io.systemd.credentials/ccvm.conf,string=[Scratch]\nFallback=fail\n");
+        else if (fail)
+                argv_add(args, "-smbios",
+                         "type=11,value=io.systemd.credential.binary:ccvm.conf="
+                         "W1NjcmF0Y2hdCkZhbGxiYWNrPWZhaWwK");
 }
 
 /* Both where both can be had: a kernel in a signed image takes no command line, a confidential guest no
  * credential. */
-static int attach_marker(Argv *command, const QemuCommand *c, const VmmRequest *request) {
-        bool automatic = request->marker == VMM_MARKER_AUTO, fail = request->require_encrypted;
-        int r = 0;
+static void attach_marker(Argv *args, const QemuCommand *c, VmmMarker marker, bool fail) {
+        bool automatic = marker == VMM_MARKER_AUTO, append = automatic && c->append;
 
-        if (request->marker == VMM_MARKER_APPEND || (automatic && c->append))
-                r = append_marker(command, c, fail);
-        if (r >= 0 &&
-            (request->marker == VMM_MARKER_CREDENTIAL || (automatic && c->firmware != QEMU_NEITHER)))
-                r = attach_credential(command, c, fail && !(automatic && c->append));
-        return r;
+        if (append || marker == VMM_MARKER_APPEND)
+                append_marker(args, c, fail);
+        if (marker == VMM_MARKER_CREDENTIAL || (automatic && c->firmware != QEMU_NEITHER))
+                attach_credential(args, c, fail && !append);
 }
 
-int qemu_attach(Argv *command, const QemuCommand *c, const VmmRequest *request) {
-        int r;
-
-        r = attach_disk(command, c, request);
-        if (r >= 0)
-                r = attach_marker(command, c, request);
-        if (r >= 0 && request->report_fd >= 0)
-                r = attach_report_port(command, c, request->report_fd);
-        if (r >= 0 && request->monitor_fd >= 0)
-                r = attach_monitor(command, request->monitor_fd);
+void qemu_attach(Argv *args, const QemuCommand *c, const VmmRequest *request) {
+        if (c->q35)
+                attach_root_port(args);
+        attach_disk(args, c, request->image_fd);
+        attach_marker(args, c, request->marker, request->require_encrypted);
+        if (request->report_fd >= 0)
+                attach_report_port(args, c, request->report_fd);
+        if (request->monitor_fd >= 0)
+                attach_monitor(args, request->monitor_fd);
         /* Guest RAM has the volume key in it: no core dump takes it to the host's disk. */
-        if (r >= 0)
-                r = argv_add(command, "-machine", "dump-guest-core=off");
-        if (r >= 0 && request->lock_memory)
-                r = argv_add(command, "-overcommit", "mem-lock=on");
-        return r;
+        argv_add(args, "-machine", "dump-guest-core=off");
+        if (request->lock_memory)
+                argv_add(args, "-overcommit", "mem-lock=on");
 }

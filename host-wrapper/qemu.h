@@ -16,11 +16,13 @@ typedef enum QemuFirmware {
 } QemuFirmware;
 
 typedef struct QemuCommand {
-        char *append; /* the kernel command line that is in force, owned; NULL: none */
-        bool kernel;  /* -kernel: -append is allowed */
-        bool microvm; /* no PCI, virtio-mmio, no SMBIOS */
-        bool daemon;  /* -daemonize: what stays is another process than what was started */
-        bool placed;  /* a virtio disk has an address or a bus of its own */
+        char *append;     /* the kernel command line that is in force, owned; NULL: none */
+        bool kernel;      /* -kernel: -append is allowed */
+        bool microvm;     /* no PCI, virtio-mmio, no SMBIOS */
+        bool daemon;      /* -daemonize: what stays is another process than what was started */
+        bool q35;         /* PCI Express */
+        bool placed;      /* a virtio disk has an address or a bus of its own, */
+        bool port_placed; /* and a PCI Express port an address */
         QemuFirmware firmware;
         const char *memory; /* the value of the last -m, borrowed; NULL: none */
 } QemuCommand;
@@ -31,9 +33,9 @@ void qemu_command_done(QemuCommand *c);
  * says none. 0 or -ENOMEM. */
 int qemu_scan(char *const *command, const char *machine, QemuCommand *ret);
 
-/* Extends args by the disk, its marker and what else was asked for. 0; -ENOMEM; -EINVAL: the marker is to be
- * appended, and the command has neither -append nor -kernel. */
-int qemu_attach(Argv *args, const QemuCommand *scanned, const VmmRequest *request);
+/* Extends args by the disk, its marker and what else was asked for. To be appended, the marker needs an
+ * -append or a -kernel in the command. */
+void qemu_attach(Argv *args, const QemuCommand *scanned, const VmmRequest *request);
 
 /* What the command does that may not be meant, or NULL: the guest cannot be told of its disk, or may number
  * the disks otherwise than the command has them. */

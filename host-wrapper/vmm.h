@@ -21,8 +21,6 @@ typedef enum VmmMarker {
         VMM_MARKER_APPEND,
         VMM_MARKER_CREDENTIAL,
         VMM_MARKER_NONE,
-        _VMM_MARKER_MAX,
-        _VMM_MARKER_INVALID = -EINVAL,
 } VmmMarker;
 
 typedef enum VmmKind {
@@ -30,7 +28,6 @@ typedef enum VmmKind {
         VMM_CLOUD_HYPERVISOR,
         VMM_CROSVM,
         VMM_FIRECRACKER,
-        _VMM_KIND_MAX,
         _VMM_KIND_INVALID = -EINVAL,
 } VmmKind;
 
@@ -43,19 +40,15 @@ typedef struct VmmRequest {
         bool require_encrypted; /* the guest, too, is told to power off instead of falling back */
 } VmmRequest;
 
-/* From the names in small letters, or _VMM_…_INVALID. */
-VmmKind vmm_kind_from_string(const char *s);
-VmmMarker vmm_marker_from_string(const char *s);
-
 /* The first word of the command that is a VMM's program, whatever launcher stands before it. Its index is in
  * *ret_index. _VMM_KIND_INVALID if there is none. */
 VmmKind vmm_find(char *const *command, size_t *ret_index);
 
-/* Extends a kernel command line (NULL: none yet) by words: before a "--", which ends the kernel's part. ret
- * is for the caller to free. 0 or -ENOMEM. */
-int vmm_extend_cmdline(const char *cmdline, const char *words, char **ret);
+/* Extends a kernel command line (NULL: none yet) by words: before a "--", which ends the kernel's part. For
+ * the caller to free; NULL if memory is out. */
+char *vmm_extend_cmdline(const char *cmdline, const char *words);
 
 /* Adds what a VMM other than QEMU is to be given, an argument, or an object of its API, a line. For the
  * kernel command line it is words. serial: what Firecracker shows as the disk's, which is made of the image.
- * 0 or -ENOMEM. */
-int vmm_describe(Argv *args, VmmKind kind, const VmmRequest *request, const char *serial);
+ */
+void vmm_describe(Argv *args, VmmKind kind, const VmmRequest *request, const char *serial);

@@ -306,12 +306,12 @@ def fallback_none():
     check_equal(report.mount("/scratch"), None, "/scratch")
 
 
-def wrapped(name, append, script="", options=()):
+def wrapped(name, append, script="", options=(), kind=VM):
     """A boot by ccvm-scratch-run with a disk of 512 MiB, and the file in which it puts the guest's status."""
     where = directory()
     status_file = where.with_name(f"{where.name}.status")
     run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", f"--status-file={status_file}"]
-    return VM(name, append, script=script, wrapper=[*run, *options, "--"]), where, status_file
+    return kind(name, append, script=script, wrapper=[*run, *options, "--"]), where, status_file
 
 
 def check_told(status_file, state, reason):
@@ -472,11 +472,21 @@ def wipe():
     check_equal(count(image.path, CANARY[:15]), 0, "canaries in the image")
 
 
+class DisksAtTheEnd(VM):
+    """The command's disks are where Linux numbers them last: in the last slot, and behind a port."""
+
+    def root_devices(self):
+        *image, device, root = super().root_devices()
+        port = ["-device", "pcie-root-port,id=slot1,chassis=1"]
+        last = ["-blockdev", "null-co,node-name=last", "-device", "virtio-blk-pci,drive=last,addr=0x1e"]
+        return [*image, *port, device, f"{root},bus=slot1", *last]
+
+
 def wrapper():
-    """ccvm-scratch-run from end to end; the image has no name, and no plaintext in it."""
+    """ccvm-scratch-run from end to end; the image has no name, and no plaintext in it, and comes after all other disks."""
     # Until the host has looked at the image.
     script = WRITE_CANARY + "ask ready\n"
-    vm, where, status_file = wrapped("wrapper", "ccvm.nix=overlay", script, ["--require-encrypted"])
+    vm, where, status_file = wrapped("wrapper", "ccvm.nix=overlay", script, ["--require-encrypted"], DisksAtTheEnd)
     vm.start().hear("ready")
 
     images = find_open_images(vm.process.pid, where)
@@ -489,6 +499,7 @@ def wrapper():
         report = vm.wait()
         check_equal([vm.status, vm.output], [0, b""], "exit status and words of the wrapper")
         check_encrypted(report, 512 * MIB)
+        check_equal(report.status["device"], "/dev/vdc", "the disk, the last of three")
         check_told(status_file, "encrypted", None)
         check(int(report.line("on-mapping")) > 100000, "the canary is not on the mapping")
         allocated = os.fstat(image.fileno()).st_blocks * 512

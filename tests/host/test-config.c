@@ -74,7 +74,7 @@ static void test_disk_size(void **state) {
 
                 assert_true(asprintf(&option, "--vm-disk-size=%s", table[i].value) > 0);
                 assert_int_equal(parse(option, NULL, &c), table[i].r);
-                assert_true(c.disk_size == table[i].size);
+                assert_true(c.image.size == table[i].size);
         }
 }
 
@@ -82,8 +82,8 @@ static void test_precedence(void **state) {
         _cleanup_(config_done) Config a = {}, b = {}, d = {};
 
         assert_int_equal(parse(NULL, NULL, &a), 1);
-        assert_int_equal(a.disk_size, 0);
-        assert_false(a.lock_memory);
+        assert_int_equal(a.image.size, 0);
+        assert_false(a.request.lock_memory);
         assert_string_equal(a.command[0], "qemu-kvm");
         assert_string_equal(a.command[1], "--vm-disk-size=7");
 
@@ -91,14 +91,14 @@ static void test_precedence(void **state) {
         setenv("CCVM_SCRATCH_DIR", "/a", 1);
         setenv("CCVM_MLOCK", "1", 1);
         assert_int_equal(parse(NULL, NULL, &b), 1);
-        assert_true(b.disk_size == 3 * GIB);
-        assert_string_equal(b.scratch_dir, "/a");
-        assert_false(b.scratch_dir_default);
-        assert_true(b.lock_memory);
+        assert_true(b.image.size == 3 * GIB);
+        assert_string_equal(b.image.dir, "/a");
+        assert_false(b.image.make_dir);
+        assert_true(b.request.lock_memory);
 
         assert_int_equal(parse("--vm-disk-size=512M", "--lock-memory=no", &d), 1);
-        assert_true(d.disk_size == 512 * MIB);
-        assert_false(d.lock_memory);
+        assert_true(d.image.size == 512 * MIB);
+        assert_false(d.request.lock_memory);
 }
 
 static void test_scratch_dir(void **state) {
@@ -124,8 +124,8 @@ static void test_scratch_dir(void **state) {
                         continue;
                 }
                 assert_int_equal(parse("--vm-disk-size=1", table[i].option, &c), 1);
-                assert_string_equal(c.scratch_dir, table[i].dir);
-                assert_int_equal(c.scratch_dir_default, !table[i].option);
+                assert_string_equal(c.image.dir, table[i].dir);
+                assert_int_equal(c.image.make_dir, !table[i].option);
         }
 }
 
@@ -176,7 +176,7 @@ static void test_allow_tmpfs_is_only_1(void **state) {
 
                 setenv("CCVM_SCRATCH_ALLOW_TMPFS", table[i].value, 1);
                 assert_int_equal(parse(NULL, NULL, &c), 1);
-                assert_int_equal(c.allow_ram, table[i].allow);
+                assert_int_equal(c.image.allow_ram, table[i].allow);
         }
 }
 
