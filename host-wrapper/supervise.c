@@ -20,7 +20,6 @@ typedef struct Supervisor {
         Watch *watch;
         int monitor_fd;
         int signal_fd;
-        int guard_fd;
         sigset_t mask;           /* the caller's, */
         struct sigaction action; /* and what it does about SIGCHLD */
         pid_t vmm, guard;
@@ -40,36 +39,23 @@ static void tell_monitor(int fd, const char *command) {
 
 #define QUIT "{\"execute\":\"quit\"}"
 
-/* The socket ends with the other process; a byte from there is a goodbye. The one from here says that
- * nothing else is open any more. */
-_Noreturn static void run_guard(int monitor_fd, int socket_fd) {
-        ssize_t n;
-        char goodbye;
-
-        watch_let_go((const int[2]) { monitor_fd, socket_fd }, true, "ccvm-guard");
-        (void) !write(socket_fd, "", 1);
-        do
-                n = read(socket_fd, &goodbye, 1);
-        while (n < 0 && errno == EINTR);
-        if (n == 0)
-                tell_monitor(monitor_fd, QUIT);
-        _exit(0);
-}
-
+/* The pipe ends with the other process. A VM that has ended does not hear this any more. */
 static int start_guard(Supervisor *s) {
-        char ready;
+        char byte;
         int fds[2];
 
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+        if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
         s->guard = fork();
         if (s->guard == 0) {
-                (void) close(fds[1]);
-                run_guard(s->monitor_fd, fds[0]);
+                watch_let_go(fds[0], s->monitor_fd, true, "ccvm-guard");
+                while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
+                        ;
+                tell_monitor(STDOUT_FILENO, QUIT);
+                _exit(0);
         }
         safe_close(fds[0]);
-        s->guard_fd = fds[1];
-        return s->guard < 0 || read(fds[1], &ready, 1) != 1 ? -EAGAIN : 0;
+        return s->guard < 0 ? -EAGAIN : 0; /* the other end stays open as long as this process */
 }
 
 /* In the child. Another parent than ours: it was killed before there was a tie to it. */
@@ -157,7 +143,7 @@ static void wait_for_events(Supervisor *s, int msec) {
         handle_signals(s);
         /* First what the guest has said before its reset. */
         if (s->hearing)
-                s->hearing = watch_read(s->watch) > 0;
+                s->hearing = watch_read(s->watch) != 0;
         if (s->monitor_open)
                 read_monitor(s);
 }
@@ -181,19 +167,16 @@ static const char *reason_to_end(Supervisor *s) {
         return NULL;
 }
 
-static void wait_and_judge(Supervisor *s) {
-        wait_for_events(s, watch_remaining_msec(s->watch));
-        watch_expire(s->watch);
-}
-
 /* Until the command has ended, or must. The guest's last words are in the socket by then. */
 static const char *run(Supervisor *s) {
         const char *why;
 
-        while (!(why = reason_to_end(s)) && !s->exited)
-                wait_and_judge(s);
-        while (!why && s->hearing && watch_has_more(s->watch))
-                s->hearing = watch_read(s->watch) > 0;
+        while (!(why = reason_to_end(s)) && !s->exited) {
+                wait_for_events(s, watch_remaining_msec(s->watch));
+                watch_expire(s->watch);
+        }
+        while (!why && s->hearing && watch_read(s->watch) > 0)
+                ;
         if (!why && WIFEXITED(s->status) && WEXITSTATUS(s->status) == 0 && s->watch->boots == 0)
                 watch_never_heard(s->watch);
         return why ?: reason_to_end(s);
@@ -254,24 +237,19 @@ static void end_vm(Supervisor *s, const char *why) {
 }
 
 static int finish(Supervisor *s, const char *why) {
-        if (why)
+        if (why) {
                 end_vm(s, why);
-        if (s->guard_fd >= 0)
-                (void) send(s->guard_fd, "", 1, MSG_NOSIGNAL);
-        if (why)
                 return SUPERVISE_NOT_ENCRYPTED;
+        }
         return WIFSIGNALED(s->status) ? 128 + WTERMSIG(s->status) : WEXITSTATUS(s->status);
 }
 
-/* All signals but those of a fault of our own come by the descriptor. */
+/* All signals come by the descriptor; a fault of our own ends this process all the same. */
 static int take_signals(Supervisor *s) {
-        static const int own[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
         static const struct sigaction action = { .sa_handler = SIG_DFL };
         sigset_t all;
 
         (void) sigfillset(&all);
-        for (size_t i = 0; i < ELEMENTSOF(own); i++)
-                (void) sigdelset(&all, own[i]);
         (void) sigaction(SIGCHLD, &action, &s->action);
         (void) sigprocmask(SIG_BLOCK, &all, &s->mask);
         s->signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -282,7 +260,6 @@ int supervise(Watch *w, int monitor_fd, const int *pass_fds, char *const *comman
         Supervisor s = {
                 .watch = w,
                 .monitor_fd = monitor_fd,
-                .guard_fd = -EBADF,
                 .hearing = true,
                 .monitor_open = monitor_fd >= 0,
         };

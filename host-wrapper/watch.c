@@ -2,7 +2,6 @@
 
 #include "watch.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
@@ -26,36 +25,21 @@ static time_t now_sec(void) {
         return now.tv_sec;
 }
 
-/* The file's path from the root, as the watcher leaves the caller's directory. */
-static int resolve(const char *path, char **ret) {
-        _cleanup_free_ char *copy = strdup(path), *name = strdup(path), *dir = NULL;
-
-        /* dirname(3) and basename(3) may write into their argument. */
-        if (!copy || !name)
-                return -ENOMEM;
-        dir = realpath(dirname(copy), NULL);
-        if (!dir || access(dir, W_OK | X_OK) < 0)
-                return -errno;
-        return asprintf(ret, "%s/%s", dir, basename(name)) < 0 ? -ENOMEM : 0;
-}
-
+/* The file's path from the root, as the watcher leaves the caller's directory; nothing is there any more. */
 static int clear_status_file(const char *path, char **ret) {
+        const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+        _cleanup_free_ char *copy = strdup(path), *dir = NULL;
         struct stat st;
-        int r;
 
-        r = resolve(path, ret);
-        if (r < 0)
+        dir = copy ? realpath(dirname(copy), NULL) : NULL;
+        if (!dir || access(dir, W_OK | X_OK) < 0 || asprintf(ret, "%s/%s", dir, name) < 0)
                 return log_error_errno(
-                        r, "Cannot write the status file '%s'; give --status-file another name", path);
-        if (lstat(*ret, &st) < 0)
+                        errno, "Cannot write the status file '%s'; give --status-file another name", path);
+        if (lstat(*ret, &st) < 0 || (S_ISREG(st.st_mode) && unlink(*ret) >= 0))
                 return 0;
-        if (!S_ISREG(st.st_mode) || unlink(*ret) < 0) {
-                log_error("'%s' is in the way of the status file; remove it or give --status-file another "
-                          "name",
-                          path);
-                return -EEXIST;
-        }
-        return 0;
+        log_error("'%s' is in the way of the status file; remove it or give --status-file another name",
+                  path);
+        return -EEXIST;
 }
 
 int watch_open(const WatchConfig *config, int socket_fd, Watch *ret) {
@@ -151,7 +135,7 @@ static void handle_line(Watch *w) {
         w->complained = true;
 }
 
-int watch_read(Watch *w) {
+ssize_t watch_read(Watch *w) {
         char bytes[512];
         ssize_t n = recv(w->socket_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
@@ -164,48 +148,18 @@ int watch_read(Watch *w) {
                         w->line[w->used++] = bytes[i];
                 else
                         w->skipping = true;
-        return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+        return n < 0 && errno != EAGAIN && errno != EINTR ? 0 : n;
 }
 
-bool watch_has_more(const Watch *w) {
-        char byte;
-
-        return recv(w->socket_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
-/* Without /proc, which a sandbox may not have. */
-static void close_ranges(const int keep[static 2]) {
-        int first = keep[0] < keep[1] ? keep[0] : keep[1], last = keep[0] < keep[1] ? keep[1] : keep[0];
-
-        if (first > STDERR_FILENO + 1)
-                (void) close_range(STDERR_FILENO + 1, first - 1, 0);
-        if (first >= 0 && last > first + 1)
-                (void) close_range(first + 1, last - 1, 0);
-        (void) close_range(last + 1, UINT_MAX, 0);
-}
-
-/* Not by close_range(2) alone: old kernels have none, and some sandboxes refuse it. */
-static void close_all_but(const int keep[static 2]) {
-        DIR *dir = opendir("/proc/self/fd");
-
-        if (!dir) {
-                close_ranges(keep);
-                return;
-        }
-        for (struct dirent *e; (e = readdir(dir));) {
-                int fd = atoi(e->d_name);
-                if (fd > STDERR_FILENO && fd != keep[0] && fd != keep[1] && fd != dirfd(dir))
-                        (void) close(fd);
-        }
-        (void) closedir(dir);
-}
-
-void watch_let_go(const int keep[static 2], bool quiet, const char *name) {
+/* closefrom(3) also works where close_range(2) does not, and aborts where nothing does. */
+void watch_let_go(int in_fd, int out_fd, bool quiet, const char *name) {
         int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-        for (int fd = STDIN_FILENO; null_fd >= 0 && fd <= (quiet ? STDERR_FILENO : STDOUT_FILENO); fd++)
-                (void) dup2(null_fd, fd);
-        close_all_but(keep);
+        (void) dup2(in_fd, STDIN_FILENO);
+        (void) dup2(out_fd >= 0 ? out_fd : null_fd, STDOUT_FILENO);
+        if (quiet)
+                (void) dup2(null_fd, STDERR_FILENO);
+        closefrom(STDERR_FILENO + 1);
         (void) setsid();
         (void) signal(SIGPIPE, SIG_IGN);
         (void) prctl(PR_SET_NAME, name);
@@ -214,17 +168,18 @@ void watch_let_go(const int keep[static 2], bool quiet, const char *name) {
 
 /* In a child that ends at once, so that the watcher is nobody's to wait for: the VMM knows nothing of it. */
 _Noreturn static void run_beside(Watch *w) {
-        struct pollfd pfd = { .fd = w->socket_fd, .events = POLLIN };
+        struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
         pid_t pid;
 
         pid = fork();
         if (pid != 0)
                 _exit(pid < 0);
-        watch_let_go((const int[2]) { w->socket_fd, w->socket_fd }, w->config->quiet, "ccvm-watch");
+        watch_let_go(w->socket_fd, -EBADF, w->config->quiet, "ccvm-watch");
+        w->socket_fd = STDIN_FILENO;
         do {
                 (void) poll(&pfd, 1, watch_remaining_msec(w));
                 watch_expire(w);
-        } while (watch_read(w) > 0);
+        } while (watch_read(w) != 0);
         _exit(0);
 }
 

@@ -47,13 +47,12 @@ void watch_never_heard(Watch *w);
 int watch_remaining_msec(const Watch *w);
 void watch_expire(Watch *w);
 
-/* Reads what is there without waiting for more. 1 if the other end is open, 0 if it is not any more. */
-int watch_read(Watch *w);
-bool watch_has_more(const Watch *w);
+/* Reads what is there without waiting for more: more than 0; less: nothing is; 0: the other end is closed. */
+ssize_t watch_read(Watch *w);
 
-/* For a process beside: no session, terminal, directory or descriptor of the caller's but these two, and
- * with quiet no stderr. */
-void watch_let_go(const int keep[static 2], bool quiet, const char *name);
+/* For a process beside: stdin and stdout become these two (out_fd negative: /dev/null), and with quiet nobody
+ * reads stderr. No other descriptor, session, terminal or directory of the caller's is left. */
+void watch_let_go(int in_fd, int out_fd, bool quiet, const char *name);
 
 /* Starts the process that does all of this beside the VMM: a grandchild in a session of its own, with
  * nothing open but what it needs. It ends when the VMM's end of the socket closes, however the VMM dies.
