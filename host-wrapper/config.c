@@ -23,8 +23,8 @@ static int print_help(void) {
              "  --scratch-dir=DIR    Where the image lives, on a disk ($CCVM_SCRATCH_DIR;\n"
              "                       default $XDG_CACHE_HOME/ccvm or ~/.cache/ccvm)\n"
              "  --keep-image=FILE    Give the image a name and keep it\n"
-             "  --vmm=KIND           qemu, cloud-hypervisor, crosvm, firecracker (default:\n"
-             "                       by the command)\n"
+             "  --vmm=KIND           qemu, cloud-hypervisor, crosvm, firecracker, vmspawn\n"
+             "                       (default: by the command)\n"
              "  --marker=HOW         Tell the guest by auto, append, credential, none\n"
              "  --seed=DIR           Write the marker file DIR/vm-disk, and only that\n"
              "  --lock-memory        Keep guest RAM out of the swap ($CCVM_MLOCK=1)\n"
@@ -94,13 +94,11 @@ static int parse_marker(const char *s, VmmMarker *ret) {
 
 static int parse_vmm(const char *s, VmmKind *ret) {
         static const char *const words[] = {
-                [VMM_QEMU] = "qemu",
-                [VMM_CLOUD_HYPERVISOR] = "cloud-hypervisor",
-                [VMM_CROSVM] = "crosvm",
-                [VMM_FIRECRACKER] = "firecracker",
-                NULL,
+                [VMM_QEMU] = "qemu",       [VMM_CLOUD_HYPERVISOR] = "cloud-hypervisor",
+                [VMM_CROSVM] = "crosvm",   [VMM_FIRECRACKER] = "firecracker",
+                [VMM_VMSPAWN] = "vmspawn", NULL,
         };
-        int r = parse_word("--vmm", s, words, "qemu, cloud-hypervisor, crosvm, firecracker");
+        int r = parse_word("--vmm", s, words, "qemu, cloud-hypervisor, crosvm, firecracker, vmspawn");
 
         *ret = (VmmKind) r;
         return r;

@@ -20,9 +20,10 @@ static VmmKind kind_of_program(const char *word) {
                 return VMM_QEMU;
         if (streq(name, "cloud-hypervisor") || streq(name, "cloud-hypervisor-static"))
                 return VMM_CLOUD_HYPERVISOR;
-        return streq(name, "crosvm")        ? VMM_CROSVM
-               : streq(name, "firecracker") ? VMM_FIRECRACKER
-                                            : _VMM_KIND_INVALID;
+        return streq(name, "crosvm")            ? VMM_CROSVM
+               : streq(name, "firecracker")     ? VMM_FIRECRACKER
+               : streq(name, "systemd-vmspawn") ? VMM_VMSPAWN
+                                                : _VMM_KIND_INVALID;
 }
 
 VmmKind vmm_find(char *const *command, size_t *ret_index) {
@@ -80,6 +81,13 @@ void vmm_describe(Argv *args, VmmKind kind, const VmmRequest *request, const cha
                 argv_addf(args, "path=/proc/self/fd/%i,id=" VMM_DISK_SERIAL, request->image_fd);
                 if (marker)
                         argv_add(args, "-p", VMM_CMDLINE_OPTION);
+                break;
+        case VMM_VMSPAWN: /* the serial is the file's name, which is here the descriptor's number */
+                argv_addf(args, "--extra-drive=/proc/self/fd/%i", request->image_fd);
+                if (marker) {
+                        argv_add(args, VMM_CMDLINE_OPTION);
+                        argv_addf(args, "ccvm.serial=%i", request->image_fd);
+                }
                 break;
         default: /* Firecracker */
                 argv_addf(args,

@@ -28,6 +28,7 @@ typedef enum VmmKind {
         VMM_CLOUD_HYPERVISOR,
         VMM_CROSVM,
         VMM_FIRECRACKER,
+        VMM_VMSPAWN, /* systemd-vmspawn, from 259 on */
         _VMM_KIND_INVALID = -EINVAL,
 } VmmKind;
 

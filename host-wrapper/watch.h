@@ -47,11 +47,11 @@ void watch_never_heard(Watch *w);
 int watch_remaining_msec(const Watch *w);
 void watch_expire(Watch *w);
 
-/* Reads what is there without waiting for more: more than 0; less: nothing is; 0: the other end is closed. */
+/* Reads what is there and does not wait: more than 0; less: nothing is; 0: the other end is closed. */
 ssize_t watch_read(Watch *w);
 
-/* For a process beside: stdin and stdout become these two (out_fd negative: /dev/null), and with quiet nobody
- * reads stderr. No other descriptor, session, terminal or directory of the caller's is left. */
+/* For a process beside: stdin and stdout become these two (out_fd negative: /dev/null), with quiet stderr
+ * /dev/null. No other descriptor, session, terminal or directory of the caller's is left. */
 void watch_let_go(int in_fd, int out_fd, bool quiet, const char *name);
 
 /* Starts the process that does all of this beside the VMM: a grandchild in a session of its own, with

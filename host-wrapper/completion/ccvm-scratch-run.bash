@@ -37,7 +37,7 @@ __ccvm_scratch_run_value() {
 
 	case $option in
 	--marker) mapfile -t COMPREPLY < <(compgen -W "auto append credential none" -- "$word") ;;
-	--vmm) mapfile -t COMPREPLY < <(compgen -W "qemu cloud-hypervisor crosvm firecracker" -- "$word") ;;
+	--vmm) mapfile -t COMPREPLY < <(compgen -W "qemu cloud-hypervisor crosvm firecracker vmspawn" -- "$word") ;;
 	--lock-memory) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$word") ;;
 	--scratch-dir | --seed) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	--keep-image | --status-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What others start the VM with: examples/libvirt.xml by libvirt itself (its driver for QEMU, without KVM), and mkosi."""
+"""What others start the VM with: examples/libvirt.xml by libvirt itself (its driver for QEMU, without KVM), mkosi, vmspawn."""
 
+import os
 import pathlib
 import re
 import resource
 import shlex
+import subprocess
 import xml.etree.ElementTree as ElementTree
 
 from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, directory, hear_allocated
-from vm import VM, Image, check
+from vm import TIME_LIMIT, VM, Image, Report, check, check_equal, check_schema
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -160,3 +162,59 @@ def mkosi_vm():
     report = vm.run()
     check_encrypted(report, 20 * GIB)
     check(set(pathlib.Path("/var/tmp").glob("mkosi-drive-*")) <= left, "the image is still there")
+
+
+# vmspawn has no port for the guest's answers: they go to a disk.
+VMSPAWN_UNIT = r"""[Unit]
+DefaultDependencies=no
+After=multi-user.target
+SuccessAction=poweroff-immediate
+FailureAction=poweroff-immediate
+[Service]
+Type=exec
+LoadCredential=vmspawn.test
+ExecStart=/bin/sh -c '{ sh $CREDENTIALS_DIRECTORY/vmspawn.test; echo "ccvm.test: success $?"; } >/dev/disk/by-id/virtio-answers'
+"""
+
+VMSPAWN = r"""
+image=$(mktemp -p "$1") || exit
+exec 9<>"$image" && rm "$image"
+args=$("$2" --print-args --vmm=vmspawn --image-fd=9 --vm-disk-size=2) || exit
+mapfile -t args <<<"$args"
+exec systemd-vmspawn "${@:3}" "${args[@]}"
+"""
+
+
+class VmspawnVM(VM):
+    """The arguments that ccvm-scratch-run prints for systemd-vmspawn, behind its own, in a container with a service manager."""
+
+    def command(self):
+        (self.directory / "unit").write_text(VMSPAWN_UNIT)
+        (self.directory / "answers").write_bytes(bytes(1 << 20))
+        return [
+            pathlib.Path(__file__).parents[1] / "tools/container",
+            *("bash", "-euc", VMSPAWN, "vmspawn", str(self.directory), os.environ["CCVM_RUN"]),
+            *("--kvm=no", "--vsock=no", "--tpm=no", "--register=no", "--pass-ssh-key=no", "--ram=1G", "--firmware=none"),
+            *("--console=read-only", f"--linux={self.guest}/vmlinuz", f"--initrd={self.initrd}", f"--image={self.guest}/root.raw"),
+            f"--extra-drive={self.directory}/answers",
+            f"--load-credential=systemd.extra-unit.vmspawn-test.service:{self.directory}/unit",
+            f"--load-credential=vmspawn.test:{self.directory}/script",
+            "systemd.wants=vmspawn-test.service",
+            *self.command_line().removeprefix("console=ttyS0").split(),
+        ]
+
+    def run(self):
+        result = subprocess.run(self.command(), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TIME_LIMIT)
+        self.console.write_bytes(result.stdout + result.stderr)
+        text = (self.directory / "answers").read_bytes().rstrip(b"\0").decode(errors="replace")
+        check_schema(text)
+        check("ccvm.test: success 0" in text, f"the guest did not say that all went well; see {self.console}")
+        return Report(text)
+
+
+def vmspawn():
+    """systemd-vmspawn (259 or later) has the image by its descriptor, without a name, and the guest finds it."""
+    vm = VmspawnVM("vmspawn")
+    report = vm.run()
+    check_encrypted(report, 2 * GIB)
+    check_equal(sorted(path.name for path in vm.directory.iterdir()), ["answers", "script", "unit"], "names that are left")

@@ -566,8 +566,9 @@ def _(place):
     # What may drop the arguments, and is no VMM that takes them.
     for vmm in (("sh", "-c", "exec qemu-system-x86_64"), ("./start-vm",)):
         refused(place.run(vmm=vmm), 2, "No word of the command", "--vmm=qemu")
-    for vmm in ("cloud-hypervisor", "crosvm", "firecracker"):
-        refused(place.run(vmm=("taskset", "1", vmm)), 2, "Only QEMU", "--print-args")
+    for vmm in ("cloud-hypervisor", "crosvm", "firecracker", "vmspawn"):
+        program = "systemd-vmspawn" if vmm == "vmspawn" else vmm
+        refused(place.run(vmm=("taskset", "1", program)), 2, "Only QEMU", "--print-args")
         refused(place.run(f"--vmm={vmm}"), 2, "Only QEMU", "--print-args")
     equal(place.facts("pid"), [])
     equal(place.left(), [])
@@ -1131,6 +1132,22 @@ def _(place):
             wait_until(lambda: not holders(place.scratch), "the VM to end", 5)
 
 
+@case("--require-encrypted ends the VM in a scope of systemd-run")
+def _(place):
+    container = pathlib.Path(__file__).resolve().parent.parent / "tools/container"
+    need("systemd-run")
+    need("dbus-daemon")
+    if os.geteuid() != 0:
+        raise Skip("a service manager wants root")
+    for todo in ("wait", "deaf"):
+        place.log.unlink(missing_ok=True)
+        env = [f"{k}={v}" for k, v in place.environment(todo, FALLBACK).items() if k.startswith("FAKE_")]
+        command = place.command("--require-encrypted", vmm=("systemd-run", "--scope", "--quiet", FAKE_VMM))
+        result = subprocess.run([container, "env", *env, *command], text=True, check=False, capture_output=True, timeout=60)
+        equal((todo, result.returncode, result.stdout, result.stderr), (todo, 3, f"{SAID}{ENDING}\n", ""))
+        equal((todo, place.facts("quit")), (todo, ["1"] if todo == "wait" else []))
+
+
 @case("--require-encrypted is refused where a launcher's VM could not be ended: with the /proc of another PID namespace")
 def _(place):
     if os.geteuid() != 0:
@@ -1148,7 +1165,12 @@ def _(place):
 
 
 def helpers(process):
-    """The guard of a supervised VMM."""
+    """The guard of a supervised VMM, once it is there."""
+    wait_until(lambda: find_helpers(process), "the guard to be there")
+    return find_helpers(process)
+
+
+def find_helpers(process):
     found = []
     for comm in pathlib.Path("/proc").glob("[0-9]*/comm"):
         with contextlib.suppress(OSError):
@@ -1437,6 +1459,7 @@ def _(place):
         ("cloud-hypervisor", ["--disk", f"path=/proc/self/fd/{image},image_type=raw,serial=ccvm-scratch", "--platform"]),
         ("crosvm", ["--block", f"path=/proc/self/fd/{image},id=ccvm-scratch", "-p", "ccvm.vm_disk=1"]),
         ("firecracker", [f"ccvm.vm_disk=1 ccvm.serial={serial}"]),
+        ("vmspawn", [f"--extra-drive=/proc/self/fd/{image}", "ccvm.vm_disk=1", f"ccvm.serial={image}"]),
     ):
         command = [WRAPPER, "--vm-disk-size=2", "--print-args", f"--image-fd={image}", f"--vmm={vmm}"]
         result = subprocess.run(command, env=place.environment(), text=True, check=False, capture_output=True, pass_fds=[image])

@@ -324,6 +324,9 @@ static void test_describe(void **state) {
                 { VMM_FIRECRACKER, VMM_MARKER_CREDENTIAL,
                   COMMAND((char *) drive, "ccvm.vm_disk=1 ccvm.serial=65025012") },
                 { VMM_FIRECRACKER, VMM_MARKER_NONE, COMMAND((char *) drive) },
+                { VMM_VMSPAWN, VMM_MARKER_CREDENTIAL,
+                  COMMAND("--extra-drive=/proc/self/fd/9", "ccvm.vm_disk=1", "ccvm.serial=9") },
+                { VMM_VMSPAWN, VMM_MARKER_NONE, COMMAND("--extra-drive=/proc/self/fd/9") },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -360,6 +363,7 @@ static void test_find(void **state) {
                 { COMMAND("taskset", "1", "/opt/cloud-hypervisor-static"), VMM_CLOUD_HYPERVISOR, 2 },
                 { COMMAND("crosvm", "run"), VMM_CROSVM, 0 },
                 { COMMAND("firecracker"), VMM_FIRECRACKER, 0 },
+                { COMMAND("/usr/bin/systemd-vmspawn"), VMM_VMSPAWN, 0 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
