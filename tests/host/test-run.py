@@ -430,7 +430,8 @@ def _(place):
             options = f"lowerdir={lower},upperdir={escaped},workdir={work}"
             with mounted(place.path / "ovl", "-t", "overlay", "-o", options, "overlay") as ovl:
                 if ram_backed:
-                    refused_as_ram(place, ovl, "overlay over tmpfs")
+                    # Where mount(8) uses mount(2), the table has its escapes, too: a block on it is asked then.
+                    refused_as_ram(place, ovl, "overlay")
                     allowed = place.run(f"--scratch-dir={ovl}", size="64M", CCVM_SCRATCH_ALLOW_TMPFS="1")
                     equal((allowed.returncode, allowed.stderr), (0, ""))
                 else:
@@ -1135,14 +1136,15 @@ def _(place):
 @case("--require-encrypted ends the VM in a scope of systemd-run")
 def _(place):
     container = pathlib.Path(__file__).resolve().parent.parent / "tools/container"
-    need("systemd-run")
-    need("dbus-daemon")
-    if os.geteuid() != 0:
-        raise Skip("a service manager wants root")
+    if not pathlib.Path("/etc/ccvm-tools").exists():
+        raise Skip("a service manager to play with is in the tool tree")
+    # The container has a /tmp of its own, and there the stand-in has its name.
+    vmm = place.path / "qemu-system-x86_64"
+    vmm.symlink_to(os.path.realpath(FAKE_VMM))
     for todo in ("wait", "deaf"):
         place.log.unlink(missing_ok=True)
         env = [f"{k}={v}" for k, v in place.environment(todo, FALLBACK).items() if k.startswith("FAKE_")]
-        command = place.command("--require-encrypted", vmm=("systemd-run", "--scope", "--quiet", FAKE_VMM))
+        command = place.command("--require-encrypted", vmm=("systemd-run", "--scope", "--quiet", str(vmm)))
         result = subprocess.run([container, "env", *env, *command], text=True, check=False, capture_output=True, timeout=60)
         equal((todo, result.returncode, result.stdout, result.stderr), (todo, 3, f"{SAID}{ENDING}\n", ""))
         equal((todo, place.facts("quit")), (todo, ["1"] if todo == "wait" else []))
