@@ -132,6 +132,8 @@ static int classify_members(Walk w, const char *disk, Backing *b) {
         if (asprintf(&path, "%s/block/%s/slaves", w.world->sysfs, disk) < 0)
                 return -ENOMEM;
         dir = opendir(path);
+        if (!dir && is_own_trouble(-errno))
+                return -errno;
         for (struct dirent *e; dir && (e = readdir(dir));) {
                 Backing member = *b;
 

@@ -10,7 +10,7 @@
 #include "parse.h"
 
 void config_done(Config *c) {
-        free(TAKE_PTR(c->image.dir));
+        free(TAKE_PTR(c->default_dir));
         qemu_command_done(&c->qemu);
 }
 
@@ -47,7 +47,7 @@ static int print_version(void) {
         return 0;
 }
 
-static int parse_disk_size(const char *what, const char *s, uint64_t *ret) {
+static int parse_disk_size(const char *what, const char *s, void *ret) {
         uint64_t size;
         int r;
 
@@ -65,7 +65,7 @@ static int parse_disk_size(const char *what, const char *s, uint64_t *ret) {
                           what, s, (unsigned long long) (CONFIG_DISK_SIZE_MIN / MIB));
                 return -EINVAL;
         }
-        *ret = size;
+        *(uint64_t *) ret = size;
         return 0;
 }
 
@@ -78,7 +78,7 @@ static int parse_word(const char *what, const char *s, const char *const *words,
         return -EINVAL;
 }
 
-static int parse_marker(const char *s, VmmMarker *ret) {
+static int parse_marker(const char *what, const char *s, void *ret) {
         static const char *const words[] = {
                 [VMM_MARKER_AUTO] = "auto",
                 [VMM_MARKER_APPEND] = "append",
@@ -86,80 +86,134 @@ static int parse_marker(const char *s, VmmMarker *ret) {
                 [VMM_MARKER_NONE] = "none",
                 NULL,
         };
-        int r = parse_word("--marker", s, words, "auto, append, credential, none");
+        int r = parse_word(what, s, words, "auto, append, credential, none");
 
-        *ret = (VmmMarker) r;
+        *(VmmMarker *) ret = (VmmMarker) r;
         return r;
 }
 
-static int parse_vmm(const char *s, VmmKind *ret) {
+static int parse_vmm(const char *what, const char *s, void *ret) {
         static const char *const words[] = {
                 [VMM_QEMU] = "qemu",       [VMM_CLOUD_HYPERVISOR] = "cloud-hypervisor",
                 [VMM_CROSVM] = "crosvm",   [VMM_FIRECRACKER] = "firecracker",
                 [VMM_VMSPAWN] = "vmspawn", NULL,
         };
-        int r = parse_word("--vmm", s, words, "qemu, cloud-hypervisor, crosvm, firecracker, vmspawn");
+        int r = parse_word(what, s, words, "qemu, cloud-hypervisor, crosvm, firecracker, vmspawn");
 
-        *ret = (VmmKind) r;
+        *(VmmKind *) ret = (VmmKind) r;
         return r;
 }
 
-static int parse_switch(const char *what, const char *s, bool *ret) {
+static int parse_switch(const char *what, const char *s, void *ret) {
         int r = parse_boolean(s);
 
         if (r < 0) {
                 log_error("%s='%s' is neither yes nor no", what, s);
                 return -EINVAL;
         }
-        *ret = r;
+        *(bool *) ret = r;
         return 0;
 }
 
-static int parse_number(const char *what, const char *s, unsigned least, unsigned most, unsigned *ret) {
+static int parse_number(const char *what, const char *s, int least, int most, int *ret) {
         uint64_t n = 0;
 
-        if (parse_unsigned(s, most, &n) < 0 || n < least) {
-                log_error("%s='%s' is not a number from %u to %u", what, s, least, most);
+        if (parse_unsigned(s, (uint64_t) most, &n) < 0 || n < (uint64_t) least) {
+                log_error("%s='%s' is not a number from %i to %i", what, s, least, most);
                 return -EINVAL;
         }
-        *ret = (unsigned) n;
+        *ret = (int) n;
         return 0;
 }
 
-static int parse_path(const char *what, const char *s, const char **ret) {
+static int parse_seconds(const char *what, const char *s, void *ret) {
+        return parse_number(what, s, 1, 86400, ret);
+}
+
+static int parse_fd(const char *what, const char *s, void *ret) {
+        return parse_number(what, s, STDERR_FILENO + 1, INT_MAX, ret);
+}
+
+static int parse_path(const char *what, const char *s, void *ret) {
         if (isempty(s)) {
                 log_error("%s= needs a path", what);
                 return -EINVAL;
         }
-        *ret = s;
+        *(const char **) ret = s;
         return 0;
 }
 
-static int parse_scratch_dir(const char *what, const char *s, Config *c) {
-        int r;
+/* An option, and the variable that it wins over. */
+static const struct Setting {
+        const char *option;
+        const char *variable; /* NULL: none */
+        int argument;         /* as getopt_long(3) has it; without one the value is "yes" */
+        int (*parse)(const char *what, const char *s, void *ret);
+        size_t offset; /* of ret in Config */
+} settings[] = {
+#define FIELD(f) offsetof(Config, f)
+        { "--vm-disk-size", "CCVM_VM_DISK_SIZE", required_argument, parse_disk_size, FIELD(image.size) },
+        { "--scratch-dir", "CCVM_SCRATCH_DIR", required_argument, parse_path, FIELD(image.dir) },
+        { "--keep-image", NULL, required_argument, parse_path, FIELD(image.file) },
+        { "--vmm", NULL, required_argument, parse_vmm, FIELD(vmm) },
+        { "--marker", NULL, required_argument, parse_marker, FIELD(request.marker) },
+        { "--seed", NULL, required_argument, parse_path, FIELD(seed) },
+        { "--lock-memory", "CCVM_MLOCK", optional_argument, parse_switch, FIELD(request.lock_memory) },
+        { "--status-file", NULL, required_argument, parse_path, FIELD(watch.status_file) },
+        { "--require-encrypted", NULL, no_argument, parse_switch, FIELD(request.require_encrypted) },
+        { "--report-timeout", NULL, required_argument, parse_seconds, FIELD(watch.timeout_sec) },
+        { "--dry-run", NULL, no_argument, parse_switch, FIELD(dry_run) },
+        { "--print-args", NULL, no_argument, parse_switch, FIELD(print_args) },
+        { "--image-fd", NULL, required_argument, parse_fd, FIELD(request.image_fd) },
+#undef FIELD
+};
 
-        r = parse_path(what, s, &s);
-        if (r < 0)
-                return r;
-        free(c->image.dir);
-        c->image.dir = strdup(s);
-        return c->image.dir ? 0 : log_oom();
+static int parse_setting(const struct Setting *s, const char *what, const char *value, Config *c) {
+        return s->parse(what, value, (char *) c + s->offset);
 }
 
 /* An empty variable counts as unset. */
 static int parse_environment(Config *c) {
-        const char *allow = getenv("CCVM_SCRATCH_ALLOW_TMPFS"), *size = getenv("CCVM_VM_DISK_SIZE");
-        const char *dir = getenv("CCVM_SCRATCH_DIR"), *lock = getenv("CCVM_MLOCK");
+        const char *allow = getenv("CCVM_SCRATCH_ALLOW_TMPFS");
         int r = 0;
 
         c->image.allow_ram = allow && streq(allow, "1"); /* who weakens a guarantee has to mean it */
-        if (!isempty(size))
-                r = parse_disk_size("CCVM_VM_DISK_SIZE", size, &c->image.size);
-        if (r >= 0 && !isempty(dir))
-                r = parse_scratch_dir("CCVM_SCRATCH_DIR", dir, c);
-        if (r >= 0 && !isempty(lock))
-                r = parse_switch("CCVM_MLOCK", lock, &c->request.lock_memory);
+        for (size_t i = 0; i < ELEMENTSOF(settings) && r >= 0; i++) {
+                const char *variable = settings[i].variable, *value = variable ? getenv(variable) : NULL;
+
+                if (!isempty(value))
+                        r = parse_setting(&settings[i], variable, value, c);
+        }
         return r;
+}
+
+/* 1, or 0 if a text has been printed instead. */
+static int parse_options(int argc, char **argv, Config *c) {
+        struct option options[ELEMENTSOF(settings) + 3] = {
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'V' },
+        };
+        const int first = 0x100;
+        int option, r;
+
+        for (size_t i = 0; i < ELEMENTSOF(settings); i++)
+                options[i + 2] = (struct option) { settings[i].option + strlen("--"), settings[i].argument,
+                                                   NULL, first + (int) i };
+        while ((option = getopt_long(argc, argv, "+h", options, NULL)) >= 0) {
+                if (option == 'h')
+                        return print_help();
+                if (option == 'V')
+                        return print_version();
+                if (option < first)
+                        return -EINVAL; /* getopt has said what is wrong */
+                const struct Setting *s = &settings[option - first];
+                r = parse_setting(s, s->option, optarg ?: "yes", c);
+                if (r < 0)
+                        return r;
+        }
+        c->command = argv + optind;
+        c->watch.require_encrypted = c->request.require_encrypted;
+        return 1;
 }
 
 /* The XDG base directory specification: a relative $XDG_CACHE_HOME is to be ignored. */
@@ -168,96 +222,21 @@ static int set_default_scratch_dir(Config *c) {
         int r;
 
         if (cache && cache[0] == '/')
-                r = asprintf(&c->image.dir, "%s/ccvm", cache);
+                r = asprintf(&c->default_dir, "%s/ccvm", cache);
         else if (home && home[0] == '/')
-                r = asprintf(&c->image.dir, "%s/.cache/ccvm", home);
+                r = asprintf(&c->default_dir, "%s/.cache/ccvm", home);
         else {
                 log_error("There is no default scratch directory, since neither XDG_CACHE_HOME nor HOME is "
                           "set; name one with --scratch-dir=DIR");
                 return -ENOENT;
         }
-        if (r < 0)
-                c->image.dir = NULL;
-        c->image.make_dir = true;
-        return r < 0 ? log_oom() : 0;
-}
-
-enum {
-        ARG_VERSION = 0x100,
-        ARG_VM_DISK_SIZE,
-        ARG_SCRATCH_DIR,
-        ARG_KEEP_IMAGE,
-        ARG_VMM,
-        ARG_MARKER,
-        ARG_SEED,
-        ARG_LOCK_MEMORY,
-        ARG_STATUS_FILE,
-        ARG_REQUIRE_ENCRYPTED,
-        ARG_REPORT_TIMEOUT,
-        ARG_DRY_RUN,
-        ARG_PRINT_ARGS,
-        ARG_IMAGE_FD,
-};
-
-static const struct option options[] = {
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, ARG_VERSION },
-        { "vm-disk-size", required_argument, NULL, ARG_VM_DISK_SIZE },
-        { "scratch-dir", required_argument, NULL, ARG_SCRATCH_DIR },
-        { "keep-image", required_argument, NULL, ARG_KEEP_IMAGE },
-        { "vmm", required_argument, NULL, ARG_VMM },
-        { "marker", required_argument, NULL, ARG_MARKER },
-        { "seed", required_argument, NULL, ARG_SEED },
-        { "lock-memory", optional_argument, NULL, ARG_LOCK_MEMORY },
-        { "status-file", required_argument, NULL, ARG_STATUS_FILE },
-        { "require-encrypted", no_argument, NULL, ARG_REQUIRE_ENCRYPTED },
-        { "report-timeout", required_argument, NULL, ARG_REPORT_TIMEOUT },
-        { "dry-run", no_argument, NULL, ARG_DRY_RUN },
-        { "print-args", no_argument, NULL, ARG_PRINT_ARGS },
-        { "image-fd", required_argument, NULL, ARG_IMAGE_FD },
-        {},
-};
-
-static int parse_option(int option, Config *c) {
-        unsigned fd;
-        int r;
-
-        switch (option) {
-        case ARG_VM_DISK_SIZE:
-                return parse_disk_size("--vm-disk-size", optarg, &c->image.size);
-        case ARG_SCRATCH_DIR:
-                return parse_scratch_dir("--scratch-dir", optarg, c);
-        case ARG_KEEP_IMAGE:
-                return parse_path("--keep-image", optarg, &c->image.file);
-        case ARG_VMM:
-                return parse_vmm(optarg, &c->vmm);
-        case ARG_MARKER:
-                return parse_marker(optarg, &c->request.marker);
-        case ARG_SEED:
-                return parse_path("--seed", optarg, &c->seed);
-        case ARG_LOCK_MEMORY:
-                return parse_switch("--lock-memory", optarg ?: "yes", &c->request.lock_memory);
-        case ARG_STATUS_FILE:
-                return parse_path("--status-file", optarg, &c->watch.status_file);
-        case ARG_REQUIRE_ENCRYPTED:
-                c->request.require_encrypted = c->watch.require_encrypted = true;
-                return 0;
-        case ARG_REPORT_TIMEOUT:
-                return parse_number("--report-timeout", optarg, 1, 86400, &c->watch.timeout_sec);
-        case ARG_DRY_RUN:
-                c->dry_run = true;
-                return 0;
-        case ARG_PRINT_ARGS:
-                c->print_args = true;
-                return 0;
-        case ARG_IMAGE_FD:
-                r = parse_number("--image-fd", optarg, STDERR_FILENO + 1, INT_MAX, &fd);
-                if (r >= 0)
-                        c->request.image_fd = (int) fd;
-                return r;
-        default:
-                return -EINVAL; /* getopt has said what is wrong */
+        if (r < 0) {
+                c->default_dir = NULL;
+                return log_oom();
         }
+        c->image.dir = c->default_dir;
+        c->image.make_dir = true;
+        return 0;
 }
 
 static int usage_error(const char *text) {
@@ -345,19 +324,13 @@ int config_parse(int argc, char **argv, Config *ret) {
                 .request = { -EBADF, -EBADF, -EBADF },
                 .watch.timeout_sec = CONFIG_REPORT_TIMEOUT_SEC,
         };
-        int option, r;
+        int r;
 
         r = parse_environment(&c);
-        while (r >= 0 && (option = getopt_long(argc, argv, "+h", options, NULL)) >= 0) {
-                if (option == 'h')
-                        return print_help();
-                if (option == ARG_VERSION)
-                        return print_version();
-                r = parse_option(option, &c);
-        }
-        if (r < 0)
+        if (r >= 0)
+                r = parse_options(argc, argv, &c);
+        if (r <= 0)
                 return r;
-        c.command = argv + optind;
         r = finish(&c);
         if (r < 0)
                 return r;

@@ -12,11 +12,12 @@
 #define CONFIG_DISK_SIZE_MIN (UINT64_C(32) * 1024 * 1024)
 
 /* How long the guest has for the report of a boot, in seconds. */
-#define CONFIG_REPORT_TIMEOUT_SEC 300U
+#define CONFIG_REPORT_TIMEOUT_SEC 300
 
-/* Strings are borrowed from argv and the environment, except image.dir and qemu, which are owned. */
+/* Strings are borrowed from argv and the environment, except default_dir and qemu, which are owned. */
 typedef struct Config {
         ImageRequest image; /* size 0: no disk */
+        char *default_dir;  /* what image.dir is where nobody has named one */
         VmmKind vmm;
         VmmRequest request; /* image_fd: of the caller's image, for print_args; negative: none */
         WatchConfig watch;

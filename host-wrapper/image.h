@@ -15,7 +15,7 @@
 #define IMAGE_FREE_MIN (UINT64_C(64) * 1024 * 1024)
 
 typedef struct ImageRequest {
-        char *dir;        /* where a nameless image goes, owned */
+        const char *dir;  /* where a nameless image goes */
         bool make_dir;    /* it and its parents are made if need be, mode 0700 */
         const char *file; /* for an image that has a name and keeps it; NULL: nameless */
         uint64_t size;    /* bytes */

@@ -39,23 +39,31 @@ static void tell_monitor(int fd, const char *command) {
 
 #define QUIT "{\"execute\":\"quit\"}"
 
-/* The pipe ends with the other process. A VM that has ended does not hear this any more. */
-static int start_guard(Supervisor *s) {
+/* The socket ends with the other process; a VM that has ended by then does not hear this. The byte from here
+ * says that nothing else is open any more: the VM's end would go unnoticed. */
+_Noreturn static void run_guard(int monitor_fd, int socket_fd) {
         char byte;
+
+        watch_let_go(socket_fd, monitor_fd, true, "ccvm-guard");
+        (void) !write(STDIN_FILENO, "", 1);
+        while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
+                ;
+        tell_monitor(STDOUT_FILENO, QUIT);
+        _exit(0);
+}
+
+static int start_guard(Supervisor *s) {
+        char ready;
         int fds[2];
 
-        if (pipe2(fds, O_CLOEXEC) < 0)
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
                 return -errno;
         s->guard = fork();
-        if (s->guard == 0) {
-                watch_let_go(fds[0], s->monitor_fd, true, "ccvm-guard");
-                while (read(STDIN_FILENO, &byte, 1) < 0 && errno == EINTR)
-                        ;
-                tell_monitor(STDOUT_FILENO, QUIT);
-                _exit(0);
-        }
+        if (s->guard == 0)
+                run_guard(s->monitor_fd, fds[0]);
         safe_close(fds[0]);
-        return s->guard < 0 ? -EAGAIN : 0; /* the other end stays open as long as this process */
+        /* The other end stays open for as long as this process lives. */
+        return s->guard < 0 || read(fds[1], &ready, 1) != 1 ? -EAGAIN : 0;
 }
 
 /* In the child. Another parent than ours: it was killed before there was a tie to it. */

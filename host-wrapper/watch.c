@@ -52,7 +52,7 @@ void watch_done(Watch *w) {
         free(TAKE_PTR(w->status_path));
 }
 
-void watch_expect_within(Watch *w, unsigned sec, const char *otherwise) {
+void watch_expect_within(Watch *w, int sec, const char *otherwise) {
         w->waiting = true;
         w->otherwise = otherwise;
         w->deadline = now_sec() + sec;

@@ -10,7 +10,7 @@
 typedef struct WatchConfig {
         const char *status_file; /* each report is written there, atomically; NULL: nowhere */
         bool require_encrypted;  /* another state, or none in time, is the end of the VM */
-        unsigned timeout_sec;    /* of the first report, and of the next one after a reset */
+        int timeout_sec;         /* of the first report, and of the next one after a reset */
         bool quiet;              /* nobody reads stderr: the VMM has left its caller (-daemonize) */
 } WatchConfig;
 
@@ -38,7 +38,7 @@ void watch_done(Watch *w);
 /* A report is due from now on, within timeout_sec; or the VM's end, within so many seconds. otherwise: what
  * is said when nothing comes, static. */
 void watch_expect(Watch *w);
-void watch_expect_within(Watch *w, unsigned sec, const char *otherwise);
+void watch_expect_within(Watch *w, int sec, const char *otherwise);
 
 /* The VM has ended, and no report has come. */
 void watch_never_heard(Watch *w);
