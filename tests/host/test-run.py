@@ -1569,7 +1569,7 @@ class Qemu:
         need("qemu-system-x86_64")
         ours, theirs = socket.socketpair()
         vmm = ("qemu-system-x86_64", "-M", "q35,accel=tcg", "-m", "64", "-smp", "2", "-S", "-nodefaults", "-display", "none")
-        monitor = ("-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "qmp,mode=control")
+        monitor = ("-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-qmp", "chardev:qmp")
         where = [f"--scratch-dir={scratch}"] if scratch else []
         self.process = subprocess.Popen(
             place.command(*options, *where, vmm=(*vmm, "-sandbox", SANDBOX, *monitor)),
