@@ -73,17 +73,19 @@ int file_write_atomic(const char *path, const char *text, mode_t mode) {
 }
 
 int mkdir_parents(const char *path, mode_t mode) {
-        _cleanup_free_ char *p = strdup(path);
+        const char *slash = strrchr(path, '/');
+        _cleanup_free_ char *parent = NULL;
+        int r;
 
-        if (!p)
-                return -ENOMEM;
-        for (char *slash = strchr(p + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-                *slash = 0;
-                if (mkdir(p, mode) < 0 && errno != EEXIST)
-                        return -errno;
-                *slash = '/';
-        }
-        return mkdir(p, mode) < 0 && errno != EEXIST ? -errno : 0;
+        if (mkdir(path, mode) >= 0 || errno == EEXIST)
+                return 0;
+        if (errno != ENOENT || !slash || slash == path)
+                return -errno;
+        parent = strndup(path, (size_t) (slash - path));
+        r = parent ? mkdir_parents(parent, mode) : -ENOMEM;
+        if (r < 0)
+                return r;
+        return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 int file_update(const char *path, const char *text) {

@@ -3,9 +3,12 @@
 
 /* Small files and directories. */
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "macro.h"
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
 
 /* The whole of a file of at most max bytes, with a NUL behind it. The caller frees it. -ENOENT and the other
  * errors of open(2) and read(2); -EFBIG if it is larger; -EINVAL if it has a NUL byte. */
@@ -18,5 +21,6 @@ int file_write_atomic(const char *path, const char *text, mode_t mode);
  * that whoever watches it sees no change. */
 int file_update(const char *path, const char *text);
 
-/* Makes a directory and those above it; one that is there already is left as it is. */
+/* Makes a directory, and of those above it what is missing. One that is there is not touched: it may be on a
+ * server, or be mounted when it is asked for, and then mkdir(2) does not always say that it exists. */
 int mkdir_parents(const char *path, mode_t mode);

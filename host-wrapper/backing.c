@@ -29,8 +29,6 @@ typedef struct Walk {
 static int classify_path(Walk w, const char *path, Backing *b);
 static int classify_device(Walk w, const char *directory, const char *name, Backing *b);
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
-
 static void chain_add(Backing *b, const char *format, ...) _printf_(2, 3);
 static void chain_add(Backing *b, const char *format, ...) {
         size_t used = strlen(b->chain);

@@ -195,18 +195,25 @@ static int open_dir(const char *path, bool nearest) {
         return fd;
 }
 
-static int open_nameless(const ImageRequest *request) {
-        _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
+static int make_dir(const char *path) {
         mode_t mask = umask(077); /* which may leave not even the owner anything */
-        int r;
+        int r = mkdir_parents(path, 0700);
 
-        r = request->make_dir ? mkdir_parents(request->dir, 0700) : 0;
         (void) umask(mask);
-        if (r < 0)
-                return log_error_errno(r,
+        return r < 0 ? log_error_errno(r,
                                        "Cannot make the scratch directory '%s'; name another with "
                                        "--scratch-dir=DIR",
-                                       request->dir);
+                                       path)
+                     : 0;
+}
+
+static int open_nameless(const ImageRequest *request) {
+        _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
+        int r;
+
+        r = request->make_dir && access(request->dir, F_OK) < 0 ? make_dir(request->dir) : 0;
+        if (r < 0)
+                return r;
         dir_fd = open_dir(request->dir, false);
         if (dir_fd < 0)
                 return dir_fd;

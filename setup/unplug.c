@@ -5,9 +5,8 @@
 #include <dirent.h>
 #include <systemd/sd-device.h>
 
+#include "fileio.h"
 #include "log.h"
-
-DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
 
 /* A driver of the disk alone, and not of a controller with others on it. */
 static bool serves_one_disk(sd_device *parent) {

@@ -2,7 +2,6 @@
 
 #include "health.h"
 
-#include <dirent.h>
 #include <libmount.h>
 #include <sys/stat.h>
 
@@ -15,7 +14,6 @@
 
 #define _cleanup_dir_ _cleanup_(closedirp)
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
 
 static const char *const health_table[_HEALTH_MAX] = {

@@ -266,6 +266,17 @@ def _(place):
 # The image.
 
 
+@case("of the default directory only what is missing is made: of the rest mkdir(2) may say anything, as on a server")
+def _(place):
+    need("strace")
+    inject = ["strace", "-qq", "-f", "-o", "/dev/null", "-e", "inject=mkdir:error=EACCES:when="]
+    command = [WRAPPER, "--vm-disk-size=1", "--", FAKE_VMM]
+    # ENOENT for ccvm, then .cache and ccvm are made, and nothing that was there before is asked for.
+    for when in ("4+", "1+"):
+        result = subprocess.run([*inject[:-1], inject[-1] + when, *command], env=place.environment(), capture_output=True, check=False)
+        equal((when, result.returncode, result.stderr), (when, 0, b""))
+
+
 @case("the image is nameless, 0600, and with the report's socket all that the VMM gets")
 def _(place):
     place.log.touch()
