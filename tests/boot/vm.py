@@ -268,9 +268,12 @@ class VM:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        # Before the guest can ask: from a port with nobody at its other end it reads nothing, and goes on.
-        self.host = Port(self.directory / "host", self.process)
+        self.host = self.connect()
         return self
+
+    def connect(self):
+        # Before the guest can ask: from a port with nobody at its other end it reads nothing, and goes on.
+        return Port(self.directory / "host", self.process)
 
     def hear(self, expected):
         """Until the guest has come to that point."""
@@ -292,7 +295,7 @@ class VM:
             raise Failure(f"the guest did not end within {TIME_LIMIT} s; see {self.console}") from None
         self.status = self.process.returncode
         self.seconds = time.monotonic() - self.started
-        text = self.port.read_text(errors="replace") if self.port.exists() else ""
+        text = self.port.read_text(errors="replace").rstrip("\0") if self.port.exists() else ""
         (LOGS / f"{self.name}.report").write_text(text)
         check_schema(text)
         return Report(text)

@@ -213,8 +213,6 @@ static int look(const char *path, BackingFile *ret) {
                 backing_unescape(target);
                 if (is_below(path, target) && strlen(target) >= strlen(mounts[found].target))
                         found = i;
-                if (streq(path, target))
-                        found = i;
         }
         *ret = (BackingFile) { .dev = makedev(mounts[found].major, mounts[found].minor),
                                .type = mounts[found].magic,
