@@ -100,15 +100,15 @@ static QemuFirmware firmware_of(const char *program, const char *machine) {
                                                                                       : QEMU_NEITHER;
 }
 
-/* Behind a port of ours come only disks behind ports with an address. A device is written with "KEY=" or as
- * an object of JSON. */
+/* Behind a port of ours come only disks behind ports with an address, or on another root bus. A device is
+ * written with "KEY=" or as an object of JSON. */
 static void scan_device(const char *device, QemuCommand *c) {
         bool addressed = strstr(device, "addr=") || strstr(device, "\"addr\"");
 
         if (strstr(device, "virtio-blk") &&
             (addressed || strstr(device, "bus=") || strstr(device, "\"bus\"")))
                 c->placed = true;
-        if (addressed && strstr(device, "pcie-root-port"))
+        if (strstr(device, "pxb-pcie") || (addressed && strstr(device, "pcie-root-port")))
                 c->port_placed = true;
 }
 

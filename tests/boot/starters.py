@@ -21,14 +21,14 @@ def add(parent, tag, text=None, /, **attributes):
 
 
 class LibvirtVM(VM):
-    """The example with this guest in the place of its own, and no more changed than that takes."""
+    """The example with this guest in the place of its own, and no more changed than that takes. It is started twice: as it
+    stands, until QEMU has its image open, and with one that has no name, as its text says."""
 
-    def __init__(self, name, image, locked):
+    def __init__(self, name, locked):
         super().__init__(name, script="ask running" + TRIM_SCRIPT)
-        self.image = image
         self.locked = locked
 
-    def domain(self):
+    def domain(self, image):
         domain = ElementTree.parse(PROJECT / "examples/libvirt.xml").getroot()
         devices = domain.find("devices")
         root, scratch = devices.findall("disk")
@@ -50,8 +50,13 @@ class LibvirtVM(VM):
         root.find("driver").set("type", "raw")
         root.find("source").set("file", f"{self.guest}/root.raw")
         add(root, "readonly")
-        scratch.find("source").set("file", str(self.image.path))
+        for name, value in image.items():
+            scratch.find("source").set(name, value)
+        return domain
 
+    def add_ports(self, domain):
+        """The test's own."""
+        devices = domain.find("devices")
         add(add(devices, "serial", type="file"), "source", path=str(self.console))
         for port, kind, source in (
             ("ccvm.test", "file", {"path": str(self.port)}),
@@ -62,7 +67,6 @@ class LibvirtVM(VM):
             add(channel, "target", type="virtio", name=port)
         script = add(domain, "sysinfo", type="fwcfg")
         add(script, "entry", name="opt/io.systemd.credentials/ccvm.test", file=f"{self.directory}/script")
-        return domain
 
     def command(self):
         # The domain of a driver that is part of the process, with its files here, and as the user who has them.
@@ -72,16 +76,21 @@ class LibvirtVM(VM):
             'user = "root"\ngroup = "root"\nstdio_handler = "file"\ncgroup_controllers = []\n'
             "namespaces = []\nsecurity_driver = \"none\"\n"
         )
-        path = self.directory / "domain.xml"
-        ElementTree.ElementTree(self.domain()).write(path)
-        return ["virt-qemu-run", "--verbose", f"--root={state}", str(path)]
+        Image(self.directory / "image", 2 * GIB)
+        source = {"file": f"{self.directory}/image"}
+        named, nameless = self.domain(source), self.domain({**source, "fdgroup": "scratch"})
+        self.add_ports(nameless)
+        texts = [ElementTree.tostring(domain, "unicode") for domain in (named, nameless)]
+        return [PROJECT / "tests/tools/libvirt-domain", state, *texts, self.directory]
 
-    def wait(self):
-        # virt-qemu-run 11.3 does not always notice that the machine has powered off.
-        self.wait_for("ccvm.test: success 0")
-        self.wait_for_console("reboot: Power down")
-        self.process.terminate()
-        return super().wait()
+    def qemu(self):
+        pid = (self.directory / "libvirt/run/qemu/agent.pid").read_text().strip()
+        return pathlib.Path("/proc") / pid
+
+    def nameless_image(self):
+        """As QEMU has it open, once or more."""
+        fds = (self.qemu() / "fd").iterdir()
+        return Image(next(fd for fd in fds if os.readlink(fd).startswith(f"{self.directory}/#")), 2 * GIB)
 
 
 def may_lock():
@@ -94,9 +103,7 @@ def may_lock():
     return True
 
 
-def check_memory(pidfile, locked):
-    """Of the QEMU that is running."""
-    process = pathlib.Path("/proc") / pidfile.read_text().strip()
+def check_memory(process, locked):
     check(b"dump-guest-core=off" in (process / "cmdline").read_bytes(), "guest RAM would be in a core dump")
     [size] = re.findall(r"^VmLck:\s+(\d+) kB", (process / "status").read_text(), re.M)
     check(not locked or int(size) >= GIB // 1024, f"of guest RAM {size} KiB are locked")
@@ -104,15 +111,14 @@ def check_memory(pidfile, locked):
 
 def libvirt():
     """The disk by its serial, the marker by SMBIOS, locked memory that no dump has, and space that goes back to the host."""
-    image = Image(directory() / "disk", 2 * GIB)
     locked = may_lock()
     if not locked:
         print("# guest RAM is not locked: nobody may raise RLIMIT_MEMLOCK here")
-    vm = LibvirtVM("libvirt", image, locked).start()
+    vm = LibvirtVM("libvirt", locked).start()
     vm.hear("running")
-    check_memory(vm.directory / "libvirt/run/qemu/agent.pid", locked)
+    check_memory(vm.qemu(), locked)
     vm.host.write("go")
-    allocated = hear_allocated(vm, image)
+    allocated = hear_allocated(vm, vm.nameless_image())
     report = vm.wait()
     check_encrypted(report, 2 * GIB)
     check_given_back(allocated)
