@@ -306,14 +306,14 @@ int backing_classify_path(const BackingWorld *world, const char *path, Backing *
 static int look_at_fd(int fd, BackingFile *ret) {
         struct statfs sfs;
         struct statx sx;
-        struct stat st;
 
-        if (fstat(fd, &st) < 0 || fstatfs(fd, &sfs) < 0 ||
-            statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &sx) < 0)
+        if (fstatfs(fd, &sfs) < 0 ||
+            statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_MNT_ID, &sx) < 0)
                 return -errno;
         *ret = (BackingFile) {
-                .device = S_ISBLK(st.st_mode),
-                .dev = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev,
+                .device = S_ISBLK(sx.stx_mode),
+                .dev = S_ISBLK(sx.stx_mode) ? makedev(sx.stx_rdev_major, sx.stx_rdev_minor)
+                                            : makedev(sx.stx_dev_major, sx.stx_dev_minor),
                 .type = (unsigned) sfs.f_type,
                 .mount_id = sx.stx_mask & STATX_MNT_ID ? (int) sx.stx_mnt_id : -1,
         };

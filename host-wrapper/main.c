@@ -177,12 +177,9 @@ static int run(int argc, char **argv) {
 
 /* What is opened later must not become the VMM's stdin, stdout or stderr. */
 static void fill_standard_fds(void) {
-        int fd;
-
-        do
-                fd = open("/dev/null", O_RDWR);
-        while (fd >= 0 && fd <= STDERR_FILENO);
-        safe_close(fd);
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+                if (fcntl(fd, F_GETFD) < 0)
+                        (void) open("/dev/null", O_RDWR);
 }
 
 int main(int argc, char **argv) {

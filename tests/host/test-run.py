@@ -714,7 +714,7 @@ def _(place):
 @case("SIGKILL of the wrapper at any step before the VMM: no file, no process, no descriptor left")
 def _(place):
     need("strace")
-    for step in ("socketpair", "wait4", "ftruncate", "fchmod", "setrlimit,prlimit64:when=3", "execve"):
+    for step in ("socketpair", "clone", "ftruncate", "fchmod", "setrlimit,prlimit64:when=3", "execve"):
         calls, _, when = step.partition(":")
         inject = f"inject={calls}:signal=KILL" + (f":{when}" if when else "")
         command = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", inject, *place.command()]
@@ -946,6 +946,13 @@ def _(place):
         process.kill()
         equal(process.communicate(timeout=60)[1], "")
         equal(holders(stderr), [])
+
+
+@case("the guest's report: a VMM that waits for all of its children waits for no watcher")
+def _(place):
+    waiting = ("python3", "-c", "import os\ntry: os.wait()\nexcept ChildProcessError: print('none')")
+    for options in (), (f"--status-file={place.path}/status",), ("--require-encrypted",):
+        equal(place.run("--vmm=qemu", *options, vmm=waiting).stdout, "none\n")
 
 
 @case("the guest's report is untrusted: bounded, validated, never echoed")
