@@ -135,7 +135,10 @@ static int handle_clone(const Options *o) {
         r = file_write_atomic(FORCE_PATH, "", 0600);
         if (r >= 0)
                 r = manager_start("ccvm-scratch-renew.service");
-        return r < 0 ? log_error_errno(r, "Failed to start ccvm-scratch-renew.service") : 0;
+        if (r >= 0)
+                return 0;
+        (void) unlink(FORCE_PATH);
+        return log_error_errno(r, "Failed to start ccvm-scratch-renew.service");
 }
 
 int life_watch(const Options *o) {

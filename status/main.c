@@ -183,7 +183,10 @@ static int verb_renew(void) {
                 log_error("There is no scratch disk to renew: none was asked for.");
                 return EXIT_FAILURE;
         }
-        r = arg_force ? file_write_atomic(FORCE_PATH, "", 0600) : 0;
+        /* One that was killed may have left it. */
+        r = unlink(FORCE_PATH) < 0 && errno != ENOENT ? -errno : 0;
+        if (r >= 0 && arg_force)
+                r = file_write_atomic(FORCE_PATH, "", 0600);
         if (r < 0) {
                 log_error_errno(r, "Failed to write '%s'", FORCE_PATH);
                 return EXIT_FAILURE;

@@ -70,7 +70,7 @@ mkdir /run/other; mount --bind /scratch /run/other
 truncate -s 1M /scratch/file; loop=$(losetup -f --show /scratch/file)
 mkdir /run/lower /run/merged /scratch/up /scratch/work
 mount -t overlay -o lowerdir=/run/lower,upperdir=/scratch/up,workdir=/scratch/work overlay /run/merged
-section refused; renew --yes
+section refused; touch /run/ccvm-scratch/force; renew --yes # as a killed renew --force leaves it
 section refused-service; systemctl start ccvm-scratch-renew.service 2>/dev/null; echo $?
 journalctl -b -o cat -u ccvm-scratch-renew.service | grep -c 'is in use, and stays'
 systemctl reset-failed
