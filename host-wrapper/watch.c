@@ -10,7 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "fileio.h"
 #include "log.h"
@@ -166,9 +166,15 @@ void watch_let_go(int in_fd, int out_fd, bool quiet, const char *name) {
         (void) !chdir("/");
 }
 
+/* In a child that ends at once, so that the watcher is nobody's to wait for: what waits for all of its
+ * children, and has the VMM's end of the socket itself (strace), would never end. */
 _Noreturn static void run_beside(Watch *w) {
         struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+        pid_t pid;
 
+        pid = fork();
+        if (pid != 0)
+                _exit(pid < 0);
         watch_let_go(w->socket_fd, -EBADF, w->config->quiet, "ccvm-watch");
         w->socket_fd = STDIN_FILENO;
         do {
@@ -178,14 +184,17 @@ _Noreturn static void run_beside(Watch *w) {
         _exit(0);
 }
 
-/* A fork(2) without a signal for the child's end, which wait(2) does not see (__WCLONE): a VMM, or what stands
- * before it, that waits for all of its children does not wait for this one. All arguments are 0, since their
- * order is another on each architecture. */
 int watch_beside(Watch *w) {
-        long pid = syscall(SYS_clone, 0L, NULL, NULL, NULL, 0L);
+        int status = 0;
+        pid_t pid;
 
+        pid = fork();
         if (pid == 0)
                 run_beside(w);
-        return pid < 0 ? log_error_errno(errno, "Cannot start the process that hears the guest's report")
+        /* ECHILD: the caller ignores SIGCHLD. There is no status then, but the child is gone. */
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return pid < 0 || status != 0
+                       ? log_error_errno(EAGAIN, "Cannot start the process that hears the guest's report")
                        : 0;
 }

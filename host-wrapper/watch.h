@@ -54,7 +54,7 @@ ssize_t watch_read(Watch *w);
  * /dev/null. No other descriptor, session, terminal or directory of the caller's is left. */
 void watch_let_go(int in_fd, int out_fd, bool quiet, const char *name);
 
-/* Starts the process that does all of this beside the VMM: a child that it cannot wait for by accident, in a
- * session of its own, with nothing open but what it needs. It ends when the VMM's end of the socket closes, however the VMM dies.
+/* Starts the process that does all of this beside the VMM: a grandchild in a session of its own, with
+ * nothing open but what it needs. It ends when the VMM's end of the socket closes, however the VMM dies.
  * Logs what it cannot do. 0 or -errno. */
 int watch_beside(Watch *w);
