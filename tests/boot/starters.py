@@ -6,6 +6,7 @@ import pathlib
 import re
 import resource
 import shlex
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, directory, hear_allocated
@@ -199,11 +200,13 @@ class VmspawnVM(ConsoleVM):
     def command(self):
         (self.directory / "unit").write_text(VMSPAWN_UNIT)
         self.port.write_bytes(bytes(1 << 20))
+        # vmspawn has it open for writing, which QEMU takes for a reason to lock all others out.
+        root = shutil.copy(self.guest / "root.raw", self.directory)
         return [
             pathlib.Path(__file__).parents[1] / "tools/container",
             *("bash", "-euc", VMSPAWN, "vmspawn", str(self.directory), os.environ["CCVM_RUN"]),
             *("--kvm=no", "--vsock=no", "--tpm=no", "--register=no", "--pass-ssh-key=no", "--ram=1G", "--firmware=none"),
-            *("--console=read-only", f"--linux={self.guest}/vmlinuz", f"--initrd={self.initrd}", f"--image={self.guest}/root.raw"),
+            *("--console=read-only", f"--linux={self.guest}/vmlinuz", f"--initrd={self.initrd}", f"--image={root}"),
             f"--extra-drive={self.port}",
             f"--load-credential=systemd.extra-unit.vmspawn-test.service:{self.directory}/unit",
             f"--load-credential=vmspawn.test:{self.directory}/script",
@@ -220,4 +223,4 @@ def vmspawn():
     vm = VmspawnVM("vmspawn")
     report = vm.run()
     check_encrypted(report, 2 * GIB)
-    check_equal(sorted(path.name for path in vm.directory.iterdir()), ["port", "script", "unit"], "names that are left")
+    check_equal(sorted(path.name for path in vm.directory.iterdir()), ["port", "root.raw", "script", "unit"], "names that are left")
