@@ -77,14 +77,14 @@ int mkdir_parents(const char *path, mode_t mode) {
         _cleanup_free_ char *parent = NULL;
         int r;
 
-        if (mkdir(path, mode) >= 0 || errno == EEXIST)
+        if (access(path, F_OK) >= 0)
                 return 0;
-        if (errno != ENOENT || !slash || slash == path)
-                return -errno;
-        parent = strndup(path, (size_t) (slash - path));
-        r = parent ? mkdir_parents(parent, mode) : -ENOMEM;
-        if (r < 0)
-                return r;
+        if (slash && slash != path) {
+                parent = strndup(path, (size_t) (slash - path));
+                r = parent ? mkdir_parents(parent, mode) : -ENOMEM;
+                if (r < 0)
+                        return r;
+        }
         return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
 }
 

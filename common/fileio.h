@@ -9,6 +9,7 @@
 #include "macro.h"
 
 DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
+#define _cleanup_closedir_ _cleanup_(closedirp)
 
 /* The whole of a file of at most max bytes, with a NUL behind it. The caller frees it. -ENOENT and the other
  * errors of open(2) and read(2); -EFBIG if it is larger; -EINVAL if it has a NUL byte. */
@@ -21,6 +22,7 @@ int file_write_atomic(const char *path, const char *text, mode_t mode);
  * that whoever watches it sees no change. */
 int file_update(const char *path, const char *text);
 
-/* Makes a directory, and of those above it what is missing. One that is there is not touched: it may be on a
- * server, or be mounted when it is asked for, and then mkdir(2) does not always say that it exists. */
+/* Makes a directory and those above it, as far as they are missing. One that is there is not asked to be
+ * made: it may be on a server, or be mounted when it is looked for, and then mkdir(2) does not always say
+ * that it exists. */
 int mkdir_parents(const char *path, mode_t mode);

@@ -122,7 +122,7 @@ static int classify_loop_file(Walk w, char *path, Backing *b) {
 /* 1: there are members, and b becomes the worst of them; 0: none. */
 static int classify_members(Walk w, const char *disk, Backing *b) {
         _cleanup_free_ char *path = NULL;
-        _cleanup_(closedirp) DIR *dir = NULL;
+        _cleanup_closedir_ DIR *dir = NULL;
         bool any = false, encrypted = true;
         Backing worst = {};
         int r;

@@ -211,7 +211,7 @@ static int open_nameless(const ImageRequest *request) {
         _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
         int r;
 
-        r = request->make_dir && access(request->dir, F_OK) < 0 ? make_dir(request->dir) : 0;
+        r = request->make_dir ? make_dir(request->dir) : 0;
         if (r < 0)
                 return r;
         dir_fd = open_dir(request->dir, false);

@@ -32,7 +32,7 @@ static int unplug(sd_device *disk) {
 /* Mappings have devices below them; what has none, and is no mapping, is the disk. */
 static int unplug_slaves(sd_device *mapping) {
         _cleanup_free_ char *path = NULL;
-        _cleanup_(closedirp) DIR *directory = NULL;
+        _cleanup_closedir_ DIR *directory = NULL;
         const char *syspath;
         int r;
 

@@ -12,8 +12,6 @@
 /* The depth of a disk below the mapping: dm-crypt, dm-integrity, and one to spare. */
 #define DEPTH_MAX 3
 
-#define _cleanup_dir_ _cleanup_(closedirp)
-
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
 
 static const char *const health_table[_HEALTH_MAX] = {
@@ -61,7 +59,7 @@ static const char *next_entry(DIR *d) {
 /* The kernel's name of the mapping, "dm-0", for the caller to free; NULL if there is none. Not by its node:
  * a service may have a /dev of its own. */
 static char *find_mapping(const char *root, const char *mapper) {
-        _cleanup_dir_ DIR *d = open_directory(root, "block", "", "");
+        _cleanup_closedir_ DIR *d = open_directory(root, "block", "", "");
         const char *wanted = startswith(mapper, "/dev/mapper/"), *name;
 
         while (wanted && (name = next_entry(d))) {
@@ -86,7 +84,7 @@ static bool holds(const char *root, const char *above, const char *below) {
 
 /* Whether all that the mapping lies on is there, down to the disk. */
 static bool disk_is_there(const char *root, const char *name, int depth) {
-        _cleanup_dir_ DIR *d = open_directory(root, "block", name, "slaves");
+        _cleanup_closedir_ DIR *d = open_directory(root, "block", name, "slaves");
         bool there = false;
         const char *below;
 
@@ -113,7 +111,7 @@ static bool ext4_has_errors(const char *root, const char *name) {
 }
 
 static bool btrfs_has_errors(const char *root, const char *name) {
-        _cleanup_dir_ DIR *d = open_directory(root, "fs", "btrfs", "");
+        _cleanup_closedir_ DIR *d = open_directory(root, "fs", "btrfs", "");
         const char *uuid;
 
         while ((uuid = next_entry(d))) {
