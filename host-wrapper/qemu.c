@@ -100,15 +100,15 @@ static QemuFirmware firmware_of(const char *program, const char *machine) {
                                                                                       : QEMU_NEITHER;
 }
 
-/* Behind a port of ours come only disks behind ports with an address, or on another root bus. A device is
- * written with "KEY=" or as an object of JSON. */
+/* Behind a port of ours come only disks behind ports with an address. A device is written with "KEY=" or as
+ * an object of JSON. */
 static void scan_device(const char *device, QemuCommand *c) {
         bool addressed = strstr(device, "addr=") || strstr(device, "\"addr\"");
 
         if (strstr(device, "virtio-blk") &&
             (addressed || strstr(device, "bus=") || strstr(device, "\"bus\"")))
                 c->placed = true;
-        if (strstr(device, "pxb-pcie") || (addressed && strstr(device, "pcie-root-port")))
+        if (addressed && strstr(device, "pcie-root-port"))
                 c->port_placed = true;
 }
 
@@ -181,7 +181,8 @@ static void attach_image(Argv *args, int fd) {
 }
 
 /* On q35 a port of their own for the disk and the guest's report: one slot for both, and behind it the disk
- * comes after the user's, also after those behind ports. chassis: not those that people number from 0. */
+ * comes after the user's, also after those behind ports. A second root bus (pxb-pcie) gets whatever names no
+ * bus, and so this port, too. chassis: not those that people number from 0. */
 static void attach_root_port(Argv *args) {
         argv_add(args, "-device",
                  "{\"driver\":\"pcie-root-port\",\"id\":\"" QEMU_NODE "-bus\",\"chassis\":251,"

@@ -22,7 +22,7 @@ typedef struct QemuCommand {
         bool daemon;      /* -daemonize: what stays is another process than what was started */
         bool q35;         /* PCI Express */
         bool placed;      /* a virtio disk has an address or a bus of its own, */
-        bool port_placed; /* and a PCI Express port an address, or there is a second root bus */
+        bool port_placed; /* and a PCI Express port an address */
         QemuFirmware firmware;
         const char *memory; /* the value of the last -m, borrowed; NULL: none */
 } QemuCommand;

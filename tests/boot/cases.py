@@ -473,13 +473,19 @@ def wipe():
 
 
 class DisksAtTheEnd(VM):
-    """The command's disks are where Linux numbers them last: in the last slot, and behind a port."""
+    """The command's disks are where Linux numbers them last: in the last slot, behind a port, and on a second root bus."""
 
     def root_devices(self):
         *image, device, root = super().root_devices()
         port = ["-device", "pcie-root-port,id=slot1,chassis=1"]
         last = ["-blockdev", "null-co,node-name=last", "-device", "virtio-blk-pci,drive=last,addr=0x1e"]
         return [*image, *port, device, f"{root},bus=slot1", *last]
+
+    def command(self):
+        # At the end: what names no bus is from here on not on the first one.
+        bus = ["-device", "pxb-pcie,id=second,bus=pcie.0,bus_nr=128", "-device", "pcie-root-port,id=slot2,bus=second,chassis=2"]
+        disk = ["-blockdev", "null-co,node-name=second", "-device", "virtio-blk-pci,drive=second,bus=slot2"]
+        return [*super().command(), *bus, *disk]
 
 
 def wrapper():
@@ -499,7 +505,7 @@ def wrapper():
         report = vm.wait()
         check_equal([vm.status, vm.output], [0, b""], "exit status and words of the wrapper")
         check_encrypted(report, 512 * MIB)
-        check_equal(report.status["device"], "/dev/vdc", "the disk, the last of three")
+        check_equal(report.status["device"], "/dev/vdd", "the disk, the last of four")
         check_told(status_file, "encrypted", None)
         check(int(report.line("on-mapping")) > 100000, "the canary is not on the mapping")
         allocated = os.fstat(image.fileno()).st_blocks * 512
