@@ -112,7 +112,7 @@ int outcome_check_mounts(const Status *s) {
         _cleanup_free_ char *list = NULL;
         int n;
 
-        n = mounted_missing(s, &missing);
+        n = mounted_missing(s, NULL, &missing);
         if (n < 0)
                 return log_oom();
         if (n == 0)

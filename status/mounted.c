@@ -74,23 +74,37 @@ int mounted_on(const char *path, dev_t pool) {
         return st.st_dev == pool || overlay_is_on(st.st_dev, pool);
 }
 
-int mounted_missing(const Status *s, const char ***ret) {
-        const char **missing;
-        size_t n = 0, k = 0;
+static size_t count(char **list) {
+        size_t n = 0;
+
+        while (list && list[n])
+                n++;
+        return n;
+}
+
+static bool is_among(const char **list, size_t n, const char *s) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(list[i], s))
+                        return true;
+        return false;
+}
+
+int mounted_missing(const Status *s, char **more, const char ***ret) {
+        char **const lists[] = { s->mounts, more };
+        const char **missing = calloc(count(s->mounts) + count(more) + 1, sizeof(char *));
+        size_t n = 0;
         dev_t pool;
         bool none;
 
-        while (s->mounts && s->mounts[n])
-                n++;
-        missing = calloc(n + 1, sizeof(char *));
         if (!missing)
                 return -ENOMEM;
         none = mounted_pool(&pool) < 0;
-        for (size_t i = 0; i < n; i++)
-                if (none || mounted_on(s->mounts[i], pool) <= 0)
-                        missing[k++] = s->mounts[i];
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (char **m = lists[i]; m && *m; m++)
+                        if ((none || mounted_on(*m, pool) <= 0) && !is_among(missing, n, *m))
+                                missing[n++] = *m;
         *ret = missing;
-        return k;
+        return n;
 }
 
 /* Whether the options of an overlay name a directory on path, as its upper or as a layer below. */

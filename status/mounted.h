@@ -23,9 +23,10 @@ dev_t mounted_number(const Status *s);
  * of stat(2), but for a path that the caller may not look up the mount table decides. */
 int mounted_on(const char *path, dev_t pool);
 
-/* Those of s->mounts that are not on the pool, all if there is none: a NULL-terminated array of pointers
- * into s, which the caller frees. The count of them, or -ENOMEM. */
-int mounted_missing(const Status *s, const char ***ret);
+/* Those of s->mounts and of more (NULL-terminated, or NULL), each once, that are not on the pool, all if
+ * there is none: a NULL-terminated array of pointers into both, which the caller frees. The count of them,
+ * or -ENOMEM. */
+int mounted_missing(const Status *s, char **more, const char ***ret);
 
 /* Whether anything but the pool's own mount still uses it: 1 or 0. By the mount table of this process.
  * -ENOENT if the pool is not mounted. */
