@@ -46,11 +46,22 @@ static bool initrd_has_attempted(const char *root) {
                startswith(text, "initrd");
 }
 
-/* In a container the command line is the host's, and so are the disks. */
-static bool in_container(void) {
-        const char *e = getenv("SYSTEMD_VIRTUALIZATION");
+/* Of the namespace of the kernel's own init: PROC_PID_INIT_INO. */
+#define INITIAL_PID_NAMESPACE "pid:[4026531836]"
 
-        return e && startswith(e, "container:");
+/* In a container the command line is the host's, and so are the disks. The service manager also takes a VM
+ * for one whose image has a file that container engines leave (/.dockerenv); but what is PID 1 of the
+ * initial namespace has the kernel, the command line and the disks for itself. */
+static bool in_container(const char *root) {
+        const char *e = getenv("SYSTEMD_VIRTUALIZATION");
+        _cleanup_free_ char *path = NULL;
+        char namespace[sizeof(INITIAL_PID_NAMESPACE) + 1];
+
+        if (!e || !startswith(e, "container:") || asprintf(&path, "%s/proc/self/ns/pid", root) < 0)
+                return false;
+        ssize_t n = readlink(path, namespace, sizeof(namespace) - 1);
+        namespace[n < 0 ? 0 : n] = 0;
+        return !streq(namespace, INITIAL_PID_NAMESPACE);
 }
 
 /* After a crash the kernel that writes the dump has the command line of the one that crashed. */
@@ -194,7 +205,7 @@ static int run(const char *directory) {
         bool attempted;
         int r;
 
-        if (in_container())
+        if (in_container(root))
                 return 0;
         r = read_cmdline(&cmdline);
         if (r == -ENOMEM)

@@ -150,6 +150,8 @@ int boot_check(const Options *o) {
         int r;
 
         r = outcome_load(&s);
+        if (r < 0 && o->mode_fail)
+                tell_console("no status", "nobody has set the pool up, or said why not");
         if (r < 0)
                 return r;
         r = outcome_check_mounts(&s);
