@@ -44,14 +44,15 @@ static bool upper_is_on(const char *upper, dev_t pool) {
         return stat(upper, &st) >= 0 && st.st_dev == pool;
 }
 
-/* Whether the file system with this number is an overlay that writes to the pool. */
+/* Whether the file system with this number is the overlay of /nix/store, and writes to the pool. Of no
+ * other: what upperdir= names now need not be what it was when somebody mounted it. */
 static bool overlay_is_on(dev_t number, dev_t pool) {
         _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
-        struct libmnt_fs *fs = table ? mnt_table_find_devno(table, number, MNT_ITER_BACKWARD) : NULL;
+        struct libmnt_fs *fs = table ? mnt_table_find_target(table, "/nix/store", MNT_ITER_BACKWARD) : NULL;
         char *value;
         size_t size;
 
-        if (!fs || !mnt_fs_match_fstype(fs, "overlay") ||
+        if (!fs || mnt_fs_get_devno(fs) != number || !mnt_fs_match_fstype(fs, "overlay") ||
             mnt_fs_get_option(fs, "upperdir", &value, &size) != 0)
                 return false;
         _cleanup_free_ char *upper = strndup(value, size);
@@ -122,15 +123,31 @@ static bool options_name(const char *options, const char *path) {
         return false;
 }
 
-/* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. */
+/* Whether it has a layer by a name that is relative: to the directory in which its container engine keeps
+ * its data, as one with many layers does. */
+static bool options_are_relative(const char *options) {
+        static const char *const keys[] = { "lowerdir=", "upperdir=" };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *p = strstr(options, keys[i]);
+                if (p && p[strlen(keys[i])] != '/')
+                        return true;
+        }
+        return false;
+}
+
+/* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. One whose
+ * layers nobody can tell has them where it is mounted itself. */
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths) {
-        const char *options = mnt_fs_get_fs_options(fs);
+        const char *options = mnt_fs_get_fs_options(fs), *target = mnt_fs_get_target(fs);
 
         if (!options || !mnt_fs_match_fstype(fs, "overlay"))
                 return false;
-        for (char **p = paths; p && *p; p++)
-                if (options_name(options, *p))
+        for (char **p = paths; p && *p; p++) {
+                const char *below = startswith(target, *p);
+                if (options_name(options, *p) || (below && *below == '/' && options_are_relative(options)))
                         return true;
+        }
         return options_name(options, POOL_DIRECTORY);
 }
 

@@ -19,7 +19,8 @@ dev_t mounted_at(const char *path);
  * not help with btrfs. 0 if there is no pool. */
 dev_t mounted_number(const Status *s);
 
-/* Whether path is on the pool, or in an overlay with its upper there: 1 or 0. Symlinks are followed. Errors
+/* Whether path is on the pool, or in the overlay of /nix/store with its upper there: 1 or 0. Symlinks are
+ * followed. Errors
  * of stat(2), but for a path that the caller may not look up the mount table decides. */
 int mounted_on(const char *path, dev_t pool);
 
@@ -35,5 +36,5 @@ int mounted_in_use(const Status *s);
 struct libmnt_fs;
 
 /* Whether a mount is an overlay with a layer below one of paths (NULL-terminated, or NULL), or on the pool
- * by its own mount point. */
+ * by its own mount point; or one below such a path with layers by relative names. */
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths);
