@@ -4,8 +4,8 @@
 
 #include <stdarg.h>
 
-/* Bytes of each part of a line. */
-#define PART_MAX 300
+/* Bytes of each part of a line: REFUSALS_MAX lines of four are what is read of the file, 64 KiB. */
+#define PART_MAX 240
 
 /* s in printable ASCII, cut off where it is too long. The caller frees it. */
 static char *escape(const char *s) {

@@ -20,8 +20,7 @@ dev_t mounted_at(const char *path);
 dev_t mounted_number(const Status *s);
 
 /* Whether path is on the pool, or in the overlay of /nix/store with its upper there: 1 or 0. Symlinks are
- * followed. Errors
- * of stat(2), but for a path that the caller may not look up the mount table decides. */
+ * followed. Errors of stat(2), but for a path that the caller may not look up the mount table decides. */
 int mounted_on(const char *path, dev_t pool);
 
 /* Those of s->mounts and of more (NULL-terminated, or NULL), each once, that are not on the pool, all if

@@ -62,7 +62,8 @@ static void check_refusals(const Config *c) {
                 tabs += *p == '\t';
                 lines += *p == '\n';
         }
-        CHECK(c->refused.n <= REFUSALS_MAX && lines == c->refused.n && tabs == 3 * lines);
+        CHECK(strlen(text) < 64 * KIB && c->refused.n <= REFUSALS_MAX && lines == c->refused.n &&
+              tabs == 3 * lines);
 }
 
 static void check_fallback_size(const char *s) {

@@ -37,7 +37,7 @@ static void check_written(const char *text) {
         CHECK(refusals_format(&refusals, &line) == 0);
         CHECK(refused_parse(strdup(line), &r) == 0 && r.n == 1);
         CHECK(streq(r.entries[0].key, r.entries[0].value) && r.paths[0] && !r.paths[1]);
-        CHECK(startswith(r.paths[0] + 1, r.entries[0].key) || strlen(r.paths[0]) > 300);
+        CHECK(startswith(r.paths[0] + 1, r.entries[0].key) || strlen(r.paths[0]) > 240);
 
         CHECK(refusals_parse(&again, line) == 0 && refusals_format(&again, &line_again) == 0);
         CHECK(streq(line, line_again));

@@ -148,6 +148,24 @@ static void test_garbage(void **state) {
         assert_string_equal(c.refused.entries[REFUSALS_MAX - 1].path, "/usr");
 }
 
+/* And all of it is less than ccvm-scratch(1) reads. */
+static void test_long_garbage(void **state) {
+        _cleanup_(config_done) Config c = {};
+        _cleanup_free_ char *text = NULL, *conf = NULL;
+        size_t size;
+        FILE *f = open_memstream(&conf, &size);
+
+        assert_non_null(f);
+        fputs("[Scratch]\n", f);
+        for (unsigned i = 0; i < 100; i++)
+                fprintf(f, "%u%0600u=%u%0600u\nMounts=/%u%0600u /a\n", i, 0, i, 0, i, 0);
+        assert_int_equal(fclose(f), 0);
+        load(&c, conf, "");
+        assert_int_equal(c.refused.n, REFUSALS_MAX);
+        assert_int_equal(refusals_format(&c.refused, &text), 0);
+        assert_true(strlen(text) < 64 * 1024);
+}
+
 /* Whatever is in it, a refusal is one line of printable ASCII, and what replaces a list takes its mount
  * points along. */
 static void test_refusals(void **state) {
@@ -238,10 +256,10 @@ static void test_marker_unknown(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reserved),       cmocka_unit_test(test_lists),
-                cmocka_unit_test(test_limits),         cmocka_unit_test(test_garbage),
-                cmocka_unit_test(test_refusals),       cmocka_unit_test(test_unreadable),
-                cmocka_unit_test(test_marker_unknown),
+                cmocka_unit_test(test_reserved),     cmocka_unit_test(test_lists),
+                cmocka_unit_test(test_limits),       cmocka_unit_test(test_garbage),
+                cmocka_unit_test(test_long_garbage), cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_marker_unknown),
         };
 
         return cmocka_run_group_tests(tests, make_root, remove_root);
