@@ -7,6 +7,7 @@
 #include "attempt.h"
 #include "clock.h"
 #include "device.h"
+#include "integrity.h"
 #include "log.h"
 #include "outcome.h"
 
@@ -100,6 +101,9 @@ static int fall_back_to_ram(const Options *o, Status *s) {
         Reason reason = s->reason;
         int r;
 
+        /* A run that was killed may not have given back what it had of the RAM. */
+        if (access(TAGS_PATH, F_OK) >= 0)
+                (void) integrity_close(0);
         r = pool_mount_tmpfs(o->size, &o->layout, s);
         if (r >= 0)
                 return 0;
@@ -150,6 +154,8 @@ int boot_check(const Options *o) {
         int r;
 
         r = outcome_load(&s);
+        if (r < 0 && o->mode_fail)
+                tell_console("no status", "nobody has set the pool up, or said why not");
         if (r < 0)
                 return r;
         r = outcome_check_mounts(&s);

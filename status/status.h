@@ -11,9 +11,12 @@
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
 
-/* What else is there: what was asked for (generator/main.c), the marker of an attempt (setup/attempt.h), the
+/* What else is there: what was asked for, what of it was refused, and what the initrd had refused
+ * (generator/main.c), the marker of an attempt (setup/attempt.h), the
  * health that was told last (setup/outcome.h), and the pool's own mount point. */
 #define ASKED_PATH STATUS_DIRECTORY "/config"
+#define REFUSED_PATH STATUS_DIRECTORY "/refused"
+#define REFUSED_BY_INITRD_PATH STATUS_DIRECTORY "/refused-by-initrd"
 #define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
 #define HEALTH_PATH STATUS_DIRECTORY "/health"
 /* Free blocks when what is free was discarded last. */

@@ -187,10 +187,13 @@ def hostile_options():
         "/etc/ccvm-scratch.conf": HOSTILE_CONFIG,
         "/usr/lib/ccvm-scratch.conf.d/unreadable.conf/file": b"",
     }
-    append = 'ccvm.integrity=%i%n "ccvm.mounts=/a\n[Service]\nExecStart=/bin/x" ccvm.serial=\udcff\udcfe'
+    # The directory counts as Integrity=hmac-sha256, too.
+    append = 'ccvm.integrity=no ccvm.integrity=%i%n "ccvm.mounts=/a\n[Service]\nExecStart=/bin/x" ccvm.serial=\udcff\udcfe'
     devices = image().device(driver="virtio-blk-device")
     board = {"board": "microvm,pcie=off", "transport": "device", "counted": True}
     report = VM("hostile-options", f"{DISK} ccvm.nix=overlay {append}", devices, SCRIPT + WARNINGS, files, **board).run()
+    check_equal(report.line("status-exit"), "3", "exit of status, with mount points that were refused")
+    report.sections["status-exit"] = ["0"]
     check_no_fault(report, 256 * MIB)
     wanted = ["Discard=", "FallbackSize=", "FileSystem=", "Header=", "Integrity=", "Mounts=", "Serial="]
     check_equal(report.lines("warnings"), wanted, "options that were warned of")
