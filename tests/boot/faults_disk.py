@@ -359,7 +359,9 @@ def disk_goes_bad():
 
     Where there is no room and nobody calls fsync, no program hears of it, and the status tells.
     """
-    faults = {"full": NO_ROOM, "errors": [{"event": "none", "errno": 5}], "unplugged": None}
+    # Not for a flush, which QEMU asks for itself before the disk is good again.
+    errors = [{"event": "none", "iotype": kind, "errno": 5} for kind in ("read", "write")]
+    faults = {"full": NO_ROOM, "errors": errors, "unplugged": None}
     report = failing_later("disk-goes-bad", BROKEN, faults)
     check_encrypted(report, GIB)
     check_scratch(report, "ext4")
