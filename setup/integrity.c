@@ -94,7 +94,7 @@ int integrity_open(const Device *disk, bool discard, Status *s, Device *ret) {
         _cleanup_key_ SafeMemory *key = NULL;
         int r;
 
-        r = cryptsetup_make_key(KEY_SIZE, &key);
+        r = cryptsetup_make_key(disk, KEY_SIZE, &key);
         if (r < 0)
                 return status_fail(s, REASON_RNG, r, "Failed to get an integrity key from the kernel");
         r = tags_make(METADATA_SIZE + mapped_size(disk) / SECTOR_SIZE * TAG_SIZE, s, &tags);

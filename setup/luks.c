@@ -225,7 +225,7 @@ static int open_mapping(const Device *d, const LuksOptions *o, Status *s) {
         CryptTable t;
         int r;
 
-        r = cryptsetup_make_key(KEY_SIZE, &key);
+        r = cryptsetup_make_key(d, KEY_SIZE, &key);
         if (r < 0)
                 return status_fail(s, REASON_RNG, r, "Failed to get a volume key from the kernel");
         r = init_context(&c, d, o->header_in_ram);
