@@ -7,21 +7,27 @@
 #include "attempt.h"
 #include "clock.h"
 #include "device.h"
+#include "discard.h"
 #include "log.h"
 #include "outcome.h"
+#include "trim.h"
 
 /* From the disk to the mounted pool. A failure is noted in s and leaves nothing behind. */
 static int set_up(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
+        bool discarded;
         int r;
 
         r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, s, &device);
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
-        if (r >= 0) {
-                device_limit_queue(&device);
-                r = luks_open(&device, &o->luks, s);
-        }
+        if (r < 0)
+                return r;
+        device_limit_queue(&device);
+        discarded = !o->luks.discard || discard_disk(&device);
+        s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
+
+        r = luks_open(&device, &o->luks, s);
         if (r < 0)
                 return r;
 
@@ -33,6 +39,8 @@ static int set_up(const Options *o, Status *s) {
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
                 (void) luks_close(device.number);
+        else if (discarded)
+                trim_note_all();
         return r;
 }
 

@@ -12,11 +12,11 @@
 
 #include "clock.h"
 #include "mounting.h"
+#include "discard.h"
 #include "parse.h"
 
-#define TRIM_STEP (4 * GIB)
 #define TRIM_LEAST (64 * KIB)
-#define TRIM_SEC 5U
+#define TRIM_USEC (5 * USEC_PER_SEC)
 
 struct FileSystem {
         const char *name;
@@ -199,23 +199,38 @@ bool filesystem_trims(const FileSystem *fs) {
         return fs->trims;
 }
 
-int filesystem_trim(const char *where) {
+typedef struct Trim {
+        int fd;
+        uint64_t size;
+        int error;
+} Trim;
+
+static int trim_range(void *userdata, uint64_t start, uint64_t length) {
+        Trim *t = userdata;
+        /* The addresses of btrfs, whose block groups come and go, can lie beyond its size. */
+        struct fstrim_range range = { .start = start,
+                                      .len = start + length < t->size ? length : UINT64_MAX,
+                                      .minlen = TRIM_LEAST };
+
+        t->error = ioctl(t->fd, FITRIM, &range) < 0 ? -errno : 0;
+        return t->error;
+}
+
+static uint64_t trim_now(void *userdata) {
+        return now_usec();
+}
+
+int filesystem_trim(const char *where, uint64_t *position) {
         _cleanup_close_ int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        uint64_t end = now_usec() + TRIM_SEC * USEC_PER_SEC;
+        Trim t = { .fd = fd };
+        const Discarder by = { trim_range, trim_now, &t };
         struct statvfs v;
 
         if (fd < 0 || fstatvfs(fd, &v) < 0)
                 return -errno;
-        for (uint64_t start = 0, size = (uint64_t) v.f_blocks * v.f_frsize; start < size;
-             start += TRIM_STEP) {
-                /* The addresses of btrfs, whose block groups come and go, can lie beyond its size. */
-                uint64_t len = size - start > TRIM_STEP ? TRIM_STEP : UINT64_MAX;
-                struct fstrim_range range = { .start = start, .len = len, .minlen = TRIM_LEAST };
-
-                if (ioctl(fd, FITRIM, &range) < 0)
-                        return errno == EOPNOTSUPP ? 0 : -errno;
-                if (now_usec() > end)
-                        return -ETIME;
-        }
-        return 0;
+        t.size = (uint64_t) v.f_blocks * v.f_frsize;
+        *position = discard_in_time(&by, *position, t.size, TRIM_USEC);
+        if (t.error < 0)
+                return t.error == -EOPNOTSUPP ? 1 : t.error;
+        return *position >= t.size;
 }

@@ -28,7 +28,7 @@ int filesystem_mount(const FileSystem *fs, const char *node, const char *where, 
 /* Whether filesystem_trim() has to give back what is freed; else it does so by itself, when mounted so. */
 bool filesystem_trims(const FileSystem *fs);
 
-/* Discards what is free in the file system mounted at where, if the device takes it: extents of 64 KiB or
- * more. 0 when all of it was gone through, -ETIME if not within 5 s; then the next call goes on, as ext4
- * skips the groups in which nothing was freed since. Else what the kernel says. */
-int filesystem_trim(const char *where);
+/* Discards what is free in the file system mounted at where, from its byte *position on, if the device takes
+ * it: extents of 64 KiB or more. 1 if its end was reached, 0 if not within 5 s, and then *position is where
+ * to go on. Else what the kernel says. */
+int filesystem_trim(const char *where, uint64_t *position);

@@ -2,8 +2,6 @@
 
 #include "life.h"
 
-#include <sys/statvfs.h>
-
 #include "boot.h"
 #include "clone.h"
 #include "fileio.h"
@@ -13,6 +11,7 @@
 #include "outcome.h"
 #include "parse.h"
 #include "renew.h"
+#include "trim.h"
 #include "wipe.h"
 
 /* What was left to do by a wipe that failed halfway is done by the next one. */
@@ -51,25 +50,6 @@ int life_wipe(const Options *o) {
         return wipe("The key was destroyed by ccvm-scratch wipe");
 }
 
-/* If anything was freed or written since the last time. */
-static int trim(const Status *s) {
-        const FileSystem *fs = s->state == STATE_ENCRYPTED ? filesystem_find(s->fs_type ?: "") : NULL;
-        _cleanup_free_ char *last = NULL, *now = NULL;
-        struct statvfs v;
-        int r;
-
-        if (!fs || !filesystem_trims(fs) || statvfs(POOL_DIRECTORY, &v) < 0)
-                return 0;
-        if (asprintf(&now, "%llu", (unsigned long long) v.f_bfree) < 0)
-                return log_oom();
-        if (file_read(FREE_PATH, KIB, &last) >= 0 && streq(last, now))
-                return 0;
-        r = filesystem_trim(POOL_DIRECTORY);
-        if (r >= 0)
-                r = file_write_atomic(FREE_PATH, now, 0644);
-        return r < 0 && r != -ETIME ? log_warning_errno(r, "Failed to give freed blocks back") : 0;
-}
-
 int life_health(const Options *o) {
         _cleanup_(status_done) Status s = {};
         Health h;
@@ -82,7 +62,7 @@ int life_health(const Options *o) {
         h = health_read("", &s);
         r = outcome_note_health(&s, h);
         if (h == HEALTH_OK)
-                (void) trim(&s);
+                (void) trim_some(&s);
         return r;
 }
 
