@@ -151,6 +151,16 @@ static void adjust_to_nix_store(Config *c) {
         c->vm_disk = c->hotplug = false;
 }
 
+/* Nothing else is used: it is told now, and not when there is a clone. */
+static void warn_of_clones(const Config *c) {
+        if (streq(c->on_clone, "renew") && !streq(c->nix_store, "no"))
+                log_warning("OnClone=renew does not go with NixStore=%s, whose store cannot be taken from a "
+                            "running system: %s instead.",
+                            c->nix_store,
+                            streq(c->fallback, "fail") ? "a clone will be powered off"
+                                                       : "the key of a clone will be wiped");
+}
+
 static int load_defaults(Loader *l) {
         int r = 0;
 
@@ -239,6 +249,8 @@ int config_load(Config *c, const ConfigSources *sources) {
                 adjust_to_integrity(&l);
         if (r >= 0 && c->hotplug && !streq(c->nix_store, "no"))
                 adjust_to_nix_store(c);
+        if (r >= 0 && c->vm_disk)
+                warn_of_clones(c);
         return r < 0 ? r : format_text(&l, &c->text);
 }
 

@@ -6,6 +6,7 @@
 
 #include "attempt.h"
 #include "clock.h"
+#include "clone.h"
 #include "device.h"
 #include "discard.h"
 #include "log.h"
@@ -27,6 +28,10 @@ static int set_up(const Options *o, Status *s) {
         discarded = !o->luks.discard || discard_disk(&device);
         s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
 
+        /* Whoever watches for clones may not be there, and a pool without it is better than none. */
+        r = clone_note_key();
+        if (r < 0)
+                (void) log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
         r = luks_open(&device, &o->luks, s);
         if (r < 0)
                 return r;
@@ -90,8 +95,7 @@ int boot_encrypt(const Options *o) {
         return r;
 }
 
-/* Fallback=fail: the journal dies with the VM, so that the console is where the reason can be read. */
-static void tell_console(const char *reason, const char *detail) {
+void boot_tell_console(const char *reason, const char *detail) {
         _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
         log_error("Powering off, as Fallback=fail says.");
@@ -134,7 +138,7 @@ int boot_fallback(const Options *o) {
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) outcome_announce(&s);
         if (o->mode_fail) {
-                tell_console(reason_to_string(s.reason), s.detail);
+                boot_tell_console(reason_to_string(s.reason), s.detail);
                 return -ECANCELED; /* FailureAction= of the unit powers off */
         }
         return r;
@@ -162,7 +166,7 @@ int boot_check(const Options *o) {
                 return r;
         r = outcome_check_mounts(&s);
         if (r < 0 && o->mode_fail)
-                tell_console("mounts missing", "the journal names them");
+                boot_tell_console("mounts missing", "the journal names them");
         return r; /* with Fallback=fail the unit has FailureAction= */
 }
 
