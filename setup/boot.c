@@ -9,12 +9,13 @@
 #include "clone.h"
 #include "device.h"
 #include "discard.h"
+#include "kernel.h"
 #include "log.h"
 #include "outcome.h"
 #include "trim.h"
 
-/* From the disk to the mounted pool. A failure is noted in s and leaves nothing behind. */
-static int set_up(const Options *o, Status *s) {
+/* A failure is noted in s and leaves nothing behind. */
+static int try_set_up(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
         bool discarded;
@@ -46,6 +47,15 @@ static int set_up(const Options *o, Status *s) {
                 (void) luks_close(device.number);
         else if (discarded)
                 trim_note_all();
+        return r;
+}
+
+/* From the disk to the mounted pool, likewise. */
+static int set_up(const Options *o, Status *s) {
+        int r = try_set_up(o, s);
+
+        if (r < 0)
+                kernel_explain(filesystem_name(o->file_system), o->luks.integrity, s);
         return r;
 }
 

@@ -36,6 +36,20 @@ static int run(struct dm_task *task) {
         return dm_task_get_info(task, &info) && !info.exists ? -ENODEV : 0;
 }
 
+bool mapping_is_possible(void) {
+        _cleanup_task_ struct dm_task *task = NULL;
+
+        dm_log_with_errno_init(on_log);
+        task = dm_task_create(DM_DEVICE_VERSION);
+        return !task || dm_task_run(task);
+}
+
+bool mapping_has_target(const char *type) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_GET_TARGET_VERSION, type);
+
+        return !task || dm_task_run(task);
+}
+
 int mapping_get_length(const char *name, uint64_t *ret) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_TABLE, name);
         uint64_t start, length = 0;

@@ -9,6 +9,10 @@
 
 #include "macro.h"
 
+/* Whether the kernel has device-mapper; and a kind of target, for which it loads a module. */
+bool mapping_is_possible(void);
+bool mapping_has_target(const char *type);
+
 /* The length of a mapping, in sectors of 512 bytes; 0 if it was made and never had a table. -ENODEV if there
  * is none of this name; else what the kernel says. */
 int mapping_get_length(const char *name, uint64_t *ret);

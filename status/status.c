@@ -25,6 +25,7 @@ static const char *const reason_table[_REASON_MAX] = {
         [REASON_MKFS] = "mkfs",
         [REASON_MOUNT] = "mount",
         [REASON_TIMEOUT] = "timeout",
+        [REASON_KERNEL] = "kernel",
         [REASON_INTERNAL] = "internal",
         [REASON_WIPED] = "wiped",
         [REASON_CLONED] = "cloned",

@@ -50,6 +50,7 @@ typedef enum Reason {
         REASON_MKFS,
         REASON_MOUNT,
         REASON_TIMEOUT,
+        REASON_KERNEL, /* it lacks a module, which the detail names */
         REASON_INTERNAL,
         REASON_WIPED,  /* by ccvm-scratch wipe, in the running system */
         REASON_CLONED, /* goes with STATE_ENCRYPTED: others may have the same key */

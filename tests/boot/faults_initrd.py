@@ -29,7 +29,8 @@ def without_modules(pattern):
 
 
 def no_dm_crypt():
-    fault("no-dm-crypt", "activate", without_modules("dm-crypt"))
+    report = fault("no-dm-crypt", "kernel", without_modules("dm-crypt"))
+    check("no dm_crypt" in report.status["detail"], f"detail: {report.status['detail']}")
 
 
 def no_xts():
@@ -38,7 +39,8 @@ def no_xts():
     ciphers = [path for path in files if "aesni" in path]
     check(all("ccvm-scratch/modules/" in path for path in ciphers), "the kernel finds AES by itself, at each boot")
     if any("/xts.ko" in path for path in files):
-        fault("no-xts", "activate", files, where=where)
+        report = fault("no-xts", "kernel", files, where=where)
+        check("no xts" in report.status["detail"], f"detail: {report.status['detail']}")
     else:
         check_no_fault(FaultVM("no-xts", "", where.device(), files=files).run(), 256 * MIB)
 
