@@ -292,7 +292,6 @@ in
           ++ lib.optional (pkgs.stdenv.hostPlatform.isx86_64 || pkgs.stdenv.hostPlatform.isAarch64) "qemu_fw_cfg"
           ++ lib.optionals (scratch.integrity != "no") [
             "dm_integrity"
-            "dm_snapshot"
             "zram"
             "hmac"
           ]
