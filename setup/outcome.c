@@ -133,7 +133,7 @@ int outcome_check_mounts(const Status *s) {
 static int announce_health(const Status *s, Health h) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "there are no errors any more",
-                [HEALTH_ERRORS] = "reads or writes have failed, and what was not fsynced may be lost",
+                [HEALTH_ERRORS] = "reads or writes have failed, and what was written may be lost",
                 [HEALTH_READ_ONLY] = "its file system has failed, and takes no writes any more",
                 [HEALTH_GONE] = "its disk is gone, or its file system has shut down",
         };

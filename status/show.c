@@ -163,7 +163,7 @@ static void print_health(const Status *s, Health health) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "ok",
                 [HEALTH_ERRORS] =
-                        "errors (degraded: reads or writes have failed; what was not fsynced may be lost)",
+                        "errors (degraded: reads or writes have failed; what was written may be lost)",
                 [HEALTH_READ_ONLY] = "read-only (degraded: the file system has failed, and takes no writes)",
                 [HEALTH_GONE] = "gone (degraded: the disk is gone, or its file system has shut down)",
         };
