@@ -193,6 +193,16 @@ static int adjust_to_nix_store(Config *c) {
         return refuse_pair(c, "VmDisk", "hotplug", "NixStore", c->nix_store, "no");
 }
 
+/* Nothing else is used: it is told now, and not when there is a clone. */
+static void warn_of_clones(const Config *c) {
+        if (streq(c->on_clone, "renew") && !streq(c->nix_store, "no"))
+                log_warning("OnClone=renew does not go with NixStore=%s, whose store cannot be taken from a "
+                            "running system: %s instead.",
+                            c->nix_store,
+                            streq(c->fallback, "fail") ? "a clone will be powered off"
+                                                       : "the key of a clone will be wiped");
+}
+
 static int load_defaults(Loader *l) {
         int r = 0;
 
@@ -296,6 +306,8 @@ int config_load(Config *c, const ConfigSources *sources) {
                 r = adjust_to_integrity(&l);
         if (r >= 0 && c->hotplug && !streq(c->nix_store, "no"))
                 r = adjust_to_nix_store(c);
+        if (r >= 0 && c->vm_disk)
+                warn_of_clones(c);
         c->refused.where = NULL; /* it was borrowed */
         return r < 0 ? r : format_text(&l, &c->text);
 }

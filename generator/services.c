@@ -342,7 +342,9 @@ static int write_recover(const Writer *w) {
 
 /* The watch for clones, which does nothing in a virtual machine that cannot notice. */
 static int write_clone(const Writer *w) {
+        static const char unit[] = "ccvm-scratch-clone.service";
         static const char name[] = "ccvm-scratch-clone.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
         FILE *f;
         int r;
 
@@ -352,10 +354,13 @@ static int write_clone(const Writer *w) {
         fprintf(f,
                 "[Service]\n"
                 "ExecStart=\n"
-                "ExecStart=" SETUP " watch --on-clone=%s\n",
-                w->config->on_clone);
+                "ExecStart=" SETUP " watch --on-clone=%s --mode=%s --file-system=%s\n",
+                c->on_clone, program_fallback_mode(c), c->file_system);
         r = unit_close(f, name);
-        return r < 0 ? r : enable_for_disk(w, "ccvm-scratch-clone.service", "multi-user.target");
+        /* Early; and once more, if the driver's module has come meanwhile. */
+        if (r >= 0)
+                r = enable_for_disk(w, unit, "sysinit.target");
+        return r < 0 || c->hotplug ? r : unit_enable(w, UNIT_DIR, unit, "multi-user.target");
 }
 
 /* What only a disk needs in the system: its end, the look at its health, and what can come in between. */

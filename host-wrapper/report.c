@@ -22,6 +22,7 @@ static const char *const reasons[] = {
         "mkfs",
         "mount",
         "timeout",
+        "kernel",
         "internal",
         "wiped",
         "cloned",

@@ -6,23 +6,35 @@
 
 #include "attempt.h"
 #include "clock.h"
+#include "clone.h"
 #include "device.h"
+#include "discard.h"
 #include "integrity.h"
+#include "kernel.h"
 #include "log.h"
 #include "outcome.h"
+#include "trim.h"
 
-/* From the disk to the mounted pool. A failure is noted in s and leaves nothing behind. */
-static int set_up(const Options *o, Status *s) {
+/* A failure is noted in s and leaves nothing behind. */
+static int try_set_up(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
+        bool discarded;
         int r;
 
         r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, s, &device);
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
-        if (r >= 0) {
-                device_limit_queue(&device);
-                r = luks_open(&device, &o->luks, s);
-        }
+        if (r < 0)
+                return r;
+        device_limit_queue(&device);
+        discarded = !o->luks.discard || discard_disk(&device);
+        s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
+
+        /* Whoever watches for clones may not be there, and a pool without it is better than none. */
+        r = clone_note_key();
+        if (r < 0)
+                (void) log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
+        r = luks_open(&device, &o->luks, s);
         if (r < 0)
                 return r;
 
@@ -34,6 +46,17 @@ static int set_up(const Options *o, Status *s) {
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
                 (void) luks_close(device.number);
+        else if (discarded)
+                trim_note_all();
+        return r;
+}
+
+/* From the disk to the mounted pool, likewise. */
+static int set_up(const Options *o, Status *s) {
+        int r = try_set_up(o, s);
+
+        if (r < 0)
+                kernel_explain(filesystem_name(o->file_system), o->luks.integrity, s);
         return r;
 }
 
@@ -83,8 +106,7 @@ int boot_encrypt(const Options *o) {
         return r;
 }
 
-/* Fallback=fail: the journal dies with the VM, so that the console is where the reason can be read. */
-static void tell_console(const char *reason, const char *detail) {
+void boot_tell_console(const char *reason, const char *detail) {
         _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
         log_error("Powering off, as Fallback=fail says.");
@@ -130,7 +152,7 @@ int boot_fallback(const Options *o) {
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) outcome_announce(&s);
         if (o->mode_fail) {
-                tell_console(reason_to_string(s.reason), s.detail);
+                boot_tell_console(reason_to_string(s.reason), s.detail);
                 return -ECANCELED; /* FailureAction= of the unit powers off */
         }
         return r;
@@ -155,12 +177,12 @@ int boot_check(const Options *o) {
 
         r = outcome_load(&s);
         if (r < 0 && o->mode_fail)
-                tell_console("no status", "nobody has set the pool up, or said why not");
+                boot_tell_console("no status", "nobody has set the pool up, or said why not");
         if (r < 0)
                 return r;
         r = outcome_check_mounts(&s);
         if (r < 0 && o->mode_fail)
-                tell_console("mounts missing", "the journal names them");
+                boot_tell_console("mounts missing", "the journal names them");
         return r; /* with Fallback=fail the unit has FailureAction= */
 }
 

@@ -57,8 +57,9 @@ static char *make_message(const Status *s) {
         case STATE_ENCRYPTED:
                 n = asprintf(&text,
                              "The scratch pool is on the encrypted disk %s (%s, %s), set up in %" PRIu64
-                             " ms.",
-                             s->device, s->cipher, s->fs_type, s->timings_usec[TIMING_TOTAL] / 1000);
+                             " ms%s%s.",
+                             s->device, s->cipher, s->fs_type, s->timings_usec[TIMING_TOTAL] / 1000,
+                             s->detail ? ": " : "", s->detail ?: "");
                 break;
         case STATE_TMPFS:
                 n = asprintf(&text, "The scratch pool fell back to RAM (%s): %s", reason, detail);

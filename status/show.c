@@ -130,6 +130,7 @@ static const char *find_remedy(const Now *now) {
                 [REASON_DEVICE_IN_USE] = "lsblk(8) shows what uses the disk: take that out of the image",
                 [REASON_RNG] = "give the VM a virtio-rng, and reboot",
                 [REASON_TIMEOUT] = "raise SetupTimeoutSec=, or find out what makes the disk slow",
+                [REASON_KERNEL] = "put the module that is named into the initrd, or into the kernel",
                 [REASON_WIPED] = "ccvm-scratch renew makes a new pool on the disk",
                 [REASON_CLONED] = "ccvm-scratch renew gives the pool a key of its own",
         };

@@ -24,10 +24,10 @@ class Snapshot(FaultVM):
     on do the same, but for what makes them different.
     """
 
-    def __init__(self, name, append, devices, script, saved, number=0):
+    def __init__(self, name, append, devices, script, saved, number=0, **fields):
         incoming = saved if number else None
         name = f"{name}-{number}" if number else name
-        super().__init__(name, append, devices, script, counted=True, generation=number, incoming=incoming)
+        super().__init__(name, append, devices, script, **{"generation": number, "counted": True, "incoming": incoming, **fields})
         self.saved = saved
 
     def save(self):
