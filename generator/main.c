@@ -79,7 +79,8 @@ static void write_asked(const char *root, const char *text) {
 
 #define CREDENTIAL_MAX (64 * KIB)
 
-/* The text of a system credential, or NULL. The caller frees it. */
+/* The text of a system credential, or NULL. The caller frees it. One that cannot be read counts as empty, and
+ * not as if nobody had demanded anything. */
 static char *read_passed_credential(const char *name) {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;
@@ -89,9 +90,10 @@ static char *read_passed_credential(const char *name) {
         if (!directory || asprintf(&path, "%s/%s", directory, name) < 0)
                 return NULL;
         r = file_read(path, CREDENTIAL_MAX, &text);
-        if (r < 0 && r != -ENOENT)
-                log_warning_errno(r, "Failed to read credential '%s', ignored", path);
-        return text;
+        if (r >= 0 || r == -ENOENT)
+                return text;
+        log_warning_errno(r, "Failed to read credential '%s', taken for empty", name);
+        return strdup("");
 }
 
 /* The same; in the real root the initrd's copy, if it was not passed on. */
@@ -105,7 +107,7 @@ static char *read_credential(const char *root, const char *name) {
 }
 
 static void copy_credentials(const char *root) {
-        static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk" };
+        static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk", "ccvm.fallback" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_free_ char *copy = NULL, *text = read_passed_credential(names[i]);
@@ -134,20 +136,29 @@ static char *read_cmdline(void) {
         return r < 0 ? strdup("") : text;
 }
 
+/* A credential of one word, which may end as files on the host do. */
+static char *read_word(const char *root, const char *name) {
+        char *text = read_credential(root, name);
+
+        if (text)
+                text[strcspn(text, "\n")] = 0;
+        return text;
+}
+
 static int load(Config *c, const char *root, bool attempted, const char *cmdline) {
         _cleanup_free_ char *conf = read_credential(root, "ccvm.conf"), *asked = NULL,
-                            *vm_disk = read_credential(root, "ccvm.vm-disk");
+                            *vm_disk = read_word(root, "ccvm.vm-disk"),
+                            *fallback = read_word(root, "ccvm.fallback");
         int r;
 
-        if (vm_disk)
-                vm_disk[strcspn(vm_disk, "\n")] = 0; /* as files on the host end */
         if (attempted)
                 asked = read_asked(root);
         r = config_load(c, &(ConfigSources) { .root = root,
                                               .initrd = asked,
                                               .conf = conf,
                                               .vm_disk = vm_disk,
-                                              .cmdline = cmdline });
+                                              .cmdline = cmdline,
+                                              .fallback = fallback });
         return r < 0 ? log_error_errno(r, "Failed to read the configuration") : 0;
 }
 

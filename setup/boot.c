@@ -82,16 +82,21 @@ int boot_encrypt(const Options *o) {
         return r;
 }
 
-/* Fallback=fail: the journal dies with the VM, so that the console is where the reason can be read. */
-static void tell_console(const char *reason, const char *detail) {
+/* Writes one line to the console: whoever has started the VM in a terminal sees it there, and with
+ * Fallback=fail the journal dies with the VM. what_now: what is done instead. */
+static void tell_console(const char *reason, const char *detail, const char *what_now) {
         _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
-        log_error("Powering off, as Fallback=fail says.");
         if (fd >= 0)
-                dprintf(fd,
-                        "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; "
-                        "powering off, as Fallback=fail says\r\n",
-                        reason ?: "no reason", detail ?: "no detail");
+                dprintf(fd, "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; %s\r\n",
+                        reason ?: "no reason", detail ?: "no detail", what_now);
+}
+
+/* Tells the reason of the end. FailureAction= of the unit powers off. */
+static int power_off(const char *reason, const char *detail) {
+        log_error("Powering off, as Fallback=fail says.");
+        tell_console(reason, detail, "powering off, as Fallback=fail says");
+        return -ECANCELED;
 }
 
 /* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
@@ -125,10 +130,11 @@ int boot_fallback(const Options *o) {
 
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) outcome_announce(&s);
-        if (o->mode_fail) {
-                tell_console(reason_to_string(s.reason), s.detail);
-                return -ECANCELED; /* FailureAction= of the unit powers off */
-        }
+        if (o->mode_fail)
+                return power_off(reason_to_string(s.reason), s.detail);
+        if (o->disk)
+                tell_console(reason_to_string(s.reason), s.detail,
+                             s.state == STATE_TMPFS ? "using RAM instead" : "going on without");
         return r;
 }
 
@@ -153,9 +159,10 @@ int boot_check(const Options *o) {
         if (r < 0)
                 return r;
         r = outcome_check_mounts(&s);
-        if (r < 0 && o->mode_fail)
-                tell_console("mounts missing", "the journal names them");
-        return r; /* with Fallback=fail the unit has FailureAction= */
+        /* The initrd may have fallen back before anybody told it not to. */
+        if (o->mode_fail && s.state == STATE_TMPFS)
+                return power_off(reason_to_string(s.reason), s.detail);
+        return r < 0 && o->mode_fail ? power_off("mounts missing", "the journal names them") : r;
 }
 
 int boot_take_down(const Options *o) {
