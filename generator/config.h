@@ -45,8 +45,8 @@ typedef struct ConfigSources {
 
 /* Reads all of that, in the order of config files, credentials, command line, and warns of what it does not
  * use. The credential ccvm.fallback comes last and so wins; a word in it that Fallback= does not take counts
- * as "fail". With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs the
- * initrd's word stands, with a warning. -ENOMEM is the only error. The caller calls config_done(). */
+ * as "fail". With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs
+ * the initrd's word stands, with a warning. -ENOMEM is the only error. The caller calls config_done(). */
 int config_load(Config *c, const ConfigSources *sources);
 
 void config_done(Config *c);

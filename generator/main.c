@@ -79,8 +79,8 @@ static void write_asked(const char *root, const char *text) {
 
 #define CREDENTIAL_MAX (64 * KIB)
 
-/* The text of a system credential, or NULL. The caller frees it. One that cannot be read counts as empty, and
- * not as if nobody had demanded anything. */
+/* The text of a system credential, or NULL. The caller frees it. One that cannot be read counts as empty,
+ * and not as if nobody had demanded anything. */
 static char *read_passed_credential(const char *name) {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;

@@ -85,12 +85,11 @@ static void test_reserved(void **state) {
 static void test_demanded_fallback(void **state) {
         static const struct {
                 const char *credential, *fallback;
-        } table[] = {
-                { "", "fail" },      { "yes", "fail" },  { "FAIL", "fail" }, { "none ", "fail" },
-                { "fail", "fail" },  { "none", "none" }, { NULL, "tmpfs" },  { "tmpfs", "tmpfs" },
-                { "tmpfs,", "fail" }
-        };
-        static const char *const cmdlines[] = { "ccvm.fallback=tmpfs", "ccvm.fallback=tmpfs ccvm.fallback=x" };
+        } table[] = { { "", "fail" },      { "yes", "fail" },    { "FAIL", "fail" },
+                      { "none ", "fail" }, { "fail", "fail" },   { "none", "none" },
+                      { NULL, "tmpfs" },   { "tmpfs", "tmpfs" }, { "tmpfs,", "fail" } };
+        static const char *const cmdlines[] = { "ccvm.fallback=tmpfs",
+                                                "ccvm.fallback=tmpfs ccvm.fallback=x" };
         static const char *const initrds[] = { NULL, "[Scratch]\nFallback=tmpfs\n" };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
