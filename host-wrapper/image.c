@@ -30,11 +30,10 @@ static int check_space(int fd, const char *path, uint64_t size) {
         if (__builtin_mul_overflow((uint64_t) vfs.f_bavail, (uint64_t) vfs.f_frsize, &available) ||
             available >= size)
                 return 0;
-        log_full(
-                available < FREE_MIN ? LOG_ERR : LOG_WARNING, 0,
-                "Only %llu MiB are free in '%s' for a disk of %llu MiB; make room there, at least %llu MiB, "
-                "or the guest gets I/O errors when they are used up",
-                mebibytes(available), path, mebibytes(size), mebibytes(FREE_MIN));
+        log_full(available < FREE_MIN ? LOG_ERR : LOG_WARNING, 0,
+                 "Only %llu MiB are free in '%s' for a disk of %llu MiB; make room there, at least %llu "
+                 "MiB, or the guest gets I/O errors when they are used up",
+                 mebibytes(available), path, mebibytes(size), mebibytes(FREE_MIN));
         return available < FREE_MIN ? -ENOSPC : 0;
 }
 

@@ -17,7 +17,7 @@
 typedef struct Qemu {
         char *const *words;  /* the user's, from QEMU's program on */
         const char *append;  /* the kernel command line that is in force; NULL: none, or unknown */
-        const char *type;    /* the machine's, up to a comma */
+        const char *type;    /* the machine's, up to a comma; empty: not said */
         bool q35, microvm;   /* which has neither PCI nor SMBIOS */
         unsigned slot;       /* for the disk, or for a port of its own; 0: the lowest free one */
         bool smbios, fw_cfg; /* by which systemd takes credentials without UEFI */
@@ -101,18 +101,19 @@ static const char *value_of(char *const *word, const char *option) {
 }
 
 /* Looks through the user's words. On q35 the disk has a port of its own, whose bus is numbered after those
- * of the user's ports, on pc the last slot: so the names of disks and interfaces stay as they are. */
+ * of the user's ports, on pc the last slot: so the names of disks and interfaces stay as they are. Only the
+ * user's word counts for that: programs differ in their default, and a script's is not known. */
 static void scan(Qemu *q, const char *architecture) {
         struct utsname host = {};
+        bool x86, default_genid = architecture;
         unsigned major, minor;
         const char *value;
-        bool x86;
 
         (void) uname(&host);
-        if (!architecture[0])
+        if (isempty(architecture))
                 architecture = host.machine;
         x86 = startswith(architecture, "x86_64") || (architecture[0] == 'i' && strstr(architecture, "86"));
-        q->type = !x86 ? "" : strstr(architecture, "-microvm") ? "microvm" : "pc";
+        q->type = strstr(architecture, "-microvm") ? "microvm" : "";
         for (char *const *word = q->words; *word; word++)
                 if ((value = value_of(word, "append")))
                         q->append = value;
@@ -123,8 +124,10 @@ static void scan(Qemu *q, const char *architecture) {
         q->slot = q->q35 ? 0x1e : type_is(q->type, "pc") || startswith(q->type, "pc-") ? 0x1f : 0;
         q->smbios = x86 && !q->microvm;
         q->fw_cfg = q->microvm || startswith(architecture, "aarch64") || startswith(architecture, "arm");
-        q->genid = q->slot && (sscanf(q->type, "pc-%*[^-,]-%u.%u", &major, &minor) < 2 || major > 2 ||
-                               (major == 2 && minor >= 5));
+        q->genid = q->slot || (x86 && default_genid && !q->type[0]);
+        if (sscanf(q->type, "pc-%*[^-,]-%u.%u", &major, &minor) == 2 &&
+            (major < 2 || (major == 2 && minor < 5)))
+                q->genid = false; /* there was no way for one */
         for (char *const *word = q->words; *word; word++)
                 if ((value = value_of(word, "device")))
                         scan_device(q, value);
@@ -221,7 +224,7 @@ char **qemu_extend(char *const *command, const QemuRequest *request) {
                 log_warning("No word of the command is QEMU's program: '%s' has to hand all arguments "
                             "behind its own to it, or the VM has no disk",
                             command[0]);
-        scan(&q, architecture ?: "");
+        scan(&q, architecture);
         if (q.ahead)
                 log_warning("A device has the scratch disk's slot, or may come after it: names such as "
                             "/dev/vda and enp1s0 may change (ccvm-scratch-run(1), NAMES)");

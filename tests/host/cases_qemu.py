@@ -107,6 +107,19 @@ def _(place):
         equal((name, *qemu.end()), (name, 0, "", ""))
 
 
+@case("a script of which nothing is known starts its machine, whatever that has")
+def _(place):
+    need("qemu-system-x86_64")
+    script = place.path / "start-vm"
+    for machine, more in (("q35", ""), ("pc", ""), ("q35", "-device vmgenid"), ("pc", "-device vmgenid"), ("pc-i440fx-2.4", "")):
+        script.write_text(f'#!/bin/sh\nexec qemu-system-x86_64 -M {machine},accel=tcg -nodefaults {more} "$@"\n')
+        script.chmod(0o755)
+        qemu = Qemu(place, (str(script),), f"--status-file={place.status}", "--require-encrypted")
+        status, _, stderr = qemu.end()
+        equal((machine, more, status, len(warnings(stderr))), (machine, more, 0, 1))
+        assert "has to hand all arguments" in stderr, stderr
+
+
 @case("QEMU writes to the image, and a discard gives the blocks back")
 def _(place):
     qemu = Qemu(place, (*PLAIN, "-smp", "2"))

@@ -146,7 +146,6 @@ static void test_place(void **state) {
                 { COMMAND(X86, "-M", "q35"), PORT, "0x1f" },
                 { COMMAND(X86, "-M", "q35"), BEHIND_PORT, NULL },
                 { COMMAND(X86, "-M", "pc-q35-7.2,accel=tcg"), PORT, NULL },
-                { COMMAND(X86), LAST_SLOT, "root-port" },
                 { COMMAND(X86, "-M", "pc"), LAST_SLOT, "root-port" },
                 { COMMAND(X86, "-M", "pc-i440fx-7.2"), LAST_SLOT, "root-port" },
                 { COMMAND(X86, "-M", "q35", "-M", "pc"), LAST_SLOT, "root-port" },
@@ -160,8 +159,13 @@ static void test_place(void **state) {
                   BEHIND_PORT, PORT },
                 { COMMAND(X86, "-M", "q35", "-device", "e1000e,bus=other,addr=0x1e"), PORT, NULL },
                 { COMMAND(X86, "-M", "q35", "-device", "e1000e,id=addr,mac=addr"), PORT, NULL },
-                { COMMAND(X86, "-device", "e1000,addr=0x1e"), LAST_SLOT, NULL },
-                { COMMAND(X86, "-device", "e1000,addr=0x1f"), NULL, LAST_SLOT },
+                { COMMAND(X86, "-M", "pc", "-device", "e1000,addr=0x1e"), LAST_SLOT, NULL },
+                { COMMAND(X86, "-M", "pc", "-device", "e1000,addr=0x1f"), NULL, LAST_SLOT },
+                /* a machine that nobody has named here */
+                { COMMAND(X86), NULL, "\"addr\"" },
+                { COMMAND("qemu-kvm"), NULL, "\"addr\"" },
+                { COMMAND(X86, "-readconfig", "f"), NULL, "\"addr\"" },
+                { COMMAND("./start-vm"), NULL, "\"addr\"" },
         };
 
         check(table, ELEMENTSOF(table), &(QemuRequest) { 9, -1 });
@@ -171,6 +175,7 @@ static void test_genid(void **state) {
         static const char genid[] = "\"driver\":\"vmgenid\"";
         const Case table[] = {
                 { COMMAND(X86), genid, NULL },
+                { COMMAND("/usr/bin/qemu-system-i386"), genid, NULL },
                 { COMMAND("qemu-system-i386", "-M", "q35"), genid, NULL },
                 { COMMAND(X86, "-M", "pc-q35-2.5"), genid, NULL },
                 { COMMAND(X86, "-M", "pc-i440fx-10.0,accel=tcg"), genid, NULL },
@@ -184,6 +189,7 @@ static void test_genid(void **state) {
                 /* which has one, or may have */
                 { COMMAND(X86, "-device", "vmgenid,guid=auto"), NULL, genid },
                 { COMMAND(X86, "-readconfig", "f"), NULL, genid },
+                { COMMAND("./start-vm"), NULL, genid },
         };
 
         check(table, ELEMENTSOF(table), &(QemuRequest) { 9, -1 });
