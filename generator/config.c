@@ -211,6 +211,17 @@ static int load_defaults(Loader *l) {
         return r;
 }
 
+/* Sets Fallback= to what the host demands. Whoever demands something must not get less because of a slip, so
+ * that any other word is "fail". */
+static int load_fallback(Loader *l, const char *value) {
+        static const char where[] = "Credential ccvm.fallback";
+        size_t i = find_key("Fallback");
+        int r;
+
+        r = loader_set(l, i, "fail", where);
+        return r < 0 ? r : loader_set(l, i, value, where);
+}
+
 static int load_all(Loader *l, const ConfigSources *sources) {
         int r;
 
@@ -225,16 +236,18 @@ static int load_all(Loader *l, const ConfigSources *sources) {
                 r = loader_set(l, find_key("VmDisk"), sources->vm_disk, "Credential ccvm.vm-disk");
         if (r >= 0 && sources->cmdline_error < 0)
                 r = load_unreadable(l, "Kernel command line", sources->cmdline_error);
-        return r < 0 ? r : cmdline_parse(sources->cmdline, on_cmdline_word, l);
+        if (r >= 0)
+                r = cmdline_parse(sources->cmdline, on_cmdline_word, l);
+        return r >= 0 && sources->fallback ? load_fallback(l, sources->fallback) : r;
 }
 
 /* The pool is there, made by what the initrd knew: its directories can still be added to, and all else is
- * decided. before: the texts of the initrd. */
-static int keep_to_initrd(Loader *l, char **before) {
+ * decided, but for what the host demands. before: the texts of the initrd. */
+static int keep_to_initrd(Loader *l, char **before, bool demanded) {
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTSOF(options) && r >= 0; i++) {
-                if (streq(l->texts[i], before[i]))
+                if (streq(l->texts[i], before[i]) || (demanded && streq(options[i].key, "Fallback")))
                         continue;
                 if (streq(options[i].key, "Mounts") || streq(options[i].key, "NixStore")) {
                         l->config->initrd_differs = true;
@@ -270,7 +283,7 @@ static int load_over_initrd(Loader *l, const ConfigSources *sources) {
         if (r >= 0)
                 r = load_all(l, sources);
         if (r >= 0)
-                r = keep_to_initrd(l, before);
+                r = keep_to_initrd(l, before, sources->fallback);
         while (n > 0)
                 free(before[--n]);
         return r;

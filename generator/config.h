@@ -46,13 +46,15 @@ typedef struct ConfigSources {
         const char *conf;    /* credential ccvm.conf: a config file's text */
         const char *vm_disk; /* credential ccvm.vm-disk */
         const char *cmdline;
+        const char *fallback; /* credential ccvm.fallback: Fallback= as the host wants it */
         /* Why that which is there could not be read, -errno, or 0. */
         int initrd_error, conf_error, vm_disk_error, cmdline_error;
 } ConfigSources;
 
 /* Reads all of that, in the order of config files, credentials, command line, and warns of what it does not
- * use. With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs the
- * initrd's word stands, with a warning. Where that word is lost, Fallback= is fail. -ENOMEM is the only
+ * use. The credential ccvm.fallback comes last and so wins; a word in it that Fallback= does not take counts
+ * as "fail". With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs
+ * the initrd's word stands, with a warning. Where that word is lost, Fallback= is fail. -ENOMEM is the only
  * error. The caller calls config_done(). */
 int config_load(Config *c, const ConfigSources *sources);
 

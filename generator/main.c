@@ -110,7 +110,7 @@ static int read_credential(const char *root, const char *name, char **ret) {
 }
 
 static void copy_credentials(const char *root) {
-        static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk" };
+        static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk", "ccvm.fallback" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
                 _cleanup_free_ char *copy = NULL, *text = NULL;
@@ -131,16 +131,26 @@ static int read_cmdline(char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Reads a credential of one word, which may end as files on the host do. */
+static int read_word(const char *root, const char *name, char **ret) {
+        int r = read_credential(root, name, ret);
+
+        if (r >= 0 && *ret)
+                (*ret)[strcspn(*ret, "\n")] = 0;
+        return r;
+}
+
 /* cmdline_error: if it could not be read. */
 static int load(Config *c, const char *root, bool attempted, const char *cmdline, int cmdline_error) {
-        _cleanup_free_ char *conf = NULL, *asked = NULL, *refused = NULL, *vm_disk = NULL;
+        _cleanup_free_ char *conf = NULL, *asked = NULL, *refused = NULL, *vm_disk = NULL, *fallback = NULL;
         ConfigSources sources = { .root = root, .cmdline = cmdline, .cmdline_error = cmdline_error };
         int r;
 
         sources.conf_error = read_credential(root, "ccvm.conf", &conf);
-        sources.vm_disk_error = read_credential(root, "ccvm.vm-disk", &vm_disk);
-        if (vm_disk)
-                vm_disk[strcspn(vm_disk, "\n")] = 0; /* as files on the host end */
+        sources.vm_disk_error = read_word(root, "ccvm.vm-disk", &vm_disk);
+        /* One that cannot be read counts as a word that Fallback= does not take. */
+        r = read_word(root, "ccvm.fallback", &fallback);
+        sources.fallback = r < 0 ? "" : fallback;
         if (attempted) {
                 sources.initrd_error = read_below(root, ASKED, &asked);
                 (void) read_below(root, REFUSED_BY_INITRD, &refused);

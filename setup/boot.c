@@ -106,15 +106,20 @@ int boot_encrypt(const Options *o) {
         return r;
 }
 
-void boot_tell_console(const char *reason, const char *detail) {
+/* Writes one line to the console: whoever has started the VM in a terminal sees it there, and with
+ * Fallback=fail the journal dies with the VM. what_now: what is done instead. */
+static void tell_console(const char *reason, const char *detail, const char *what_now) {
         _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
-        log_error("Powering off, as Fallback=fail says.");
         if (fd >= 0)
-                dprintf(fd,
-                        "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; "
-                        "powering off, as Fallback=fail says\r\n",
-                        reason ?: "no reason", detail ?: "no detail");
+                dprintf(fd, "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; %s\r\n",
+                        reason ?: "no reason", detail ?: "no detail", what_now);
+}
+
+int boot_power_off(const char *reason, const char *detail) {
+        log_error("Powering off, as Fallback=fail says.");
+        tell_console(reason, detail, "powering off, as Fallback=fail says");
+        return -ECANCELED;
 }
 
 /* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
@@ -151,10 +156,11 @@ int boot_fallback(const Options *o) {
 
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) outcome_announce(&s);
-        if (o->mode_fail) {
-                boot_tell_console(reason_to_string(s.reason), s.detail);
-                return -ECANCELED; /* FailureAction= of the unit powers off */
-        }
+        if (o->mode_fail)
+                return boot_power_off(reason_to_string(s.reason), s.detail);
+        if (o->disk)
+                tell_console(reason_to_string(s.reason), s.detail,
+                             s.state == STATE_TMPFS ? "using RAM instead" : "going on without");
         return r;
 }
 
@@ -176,14 +182,15 @@ int boot_check(const Options *o) {
         int r;
 
         r = outcome_load(&s);
-        if (r < 0 && o->mode_fail)
-                boot_tell_console("no status", "nobody has set the pool up, or said why not");
         if (r < 0)
-                return r;
+                return o->mode_fail
+                               ? boot_power_off("no status", "nobody has set the pool up, or said why not")
+                               : r;
         r = outcome_check_mounts(&s);
-        if (r < 0 && o->mode_fail)
-                boot_tell_console("mounts missing", "the journal names them");
-        return r; /* with Fallback=fail the unit has FailureAction= */
+        /* The initrd may have fallen back before anybody told it not to. */
+        if (o->mode_fail && s.state == STATE_TMPFS)
+                return boot_power_off(reason_to_string(s.reason), s.detail);
+        return r < 0 && o->mode_fail ? boot_power_off("mounts missing", "the journal names them") : r;
 }
 
 int boot_take_down(const Options *o) {

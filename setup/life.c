@@ -137,7 +137,7 @@ static int end_clone(const Options *o) {
         if (!o->mode_fail)
                 return wipe("The virtual machine goes on from a snapshot, and as the pool could not be "
                             "renewed the key was destroyed");
-        boot_tell_console(reason_to_string(REASON_CLONED), "the pool could not be renewed");
+        (void) boot_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
         r = manager_power_off();
         return r < 0 ? log_error_errno(r, "Failed to power off") : 0;
 }

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# Completion of ccvm-scratch-run for bash: its own options, and behind the VMM's name what completes that.
+# Completion of ccvm-scratch-run for bash: its own options, and behind QEMU's name what completes that.
 
-# Behind the first word that is no option, the line is the VMM's. Its index, or nothing.
+# Behind the first word that is no option, the line is QEMU's. Its index, or nothing.
 __ccvm_scratch_run_command() {
 	local i
 
@@ -27,7 +27,7 @@ __ccvm_scratch_run_command() {
 # Whether an option takes its value from the next word.
 __ccvm_scratch_run_takes() {
 	case $1 in
-	--vm-disk-size | --scratch-dir | --keep-image | --vmm | --marker | --seed | --status-file | --report-timeout | --image-fd) return 0 ;;
+	--vm-disk-size | --scratch-dir | --keep-image | --seed | --status-file) return 0 ;;
 	esac
 	return 1
 }
@@ -36,8 +36,6 @@ __ccvm_scratch_run_value() {
 	local option=$1 word=$2
 
 	case $option in
-	--marker) mapfile -t COMPREPLY < <(compgen -W "auto append credential none" -- "$word") ;;
-	--vmm) mapfile -t COMPREPLY < <(compgen -W "qemu cloud-hypervisor crosvm firecracker vmspawn" -- "$word") ;;
 	--lock-memory) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$word") ;;
 	--scratch-dir | --seed) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	--keep-image | --status-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
@@ -46,8 +44,8 @@ __ccvm_scratch_run_value() {
 
 _ccvm_scratch_run() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command
-	local options="--help --version --vm-disk-size= --scratch-dir= --keep-image= --vmm= --marker= --seed= --lock-memory
-                --status-file= --require-encrypted --report-timeout= --dry-run --print-args --image-fd="
+	local options="--help --version --vm-disk-size= --scratch-dir= --keep-image= --seed= --lock-memory --status-file=
+                --require-encrypted --dry-run"
 
 	COMPREPLY=()
 	command=$(__ccvm_scratch_run_command)

@@ -93,6 +93,7 @@ class Machine:
     credentials: Mapping[str, str] = dataclasses.field(default_factory=dict)  # system credentials: name to QEMU's string=…, file=…
     patience: int = 90  # seconds that the set-up may take; 0: as many as the unit says
     wrapper: Sequence[str] = ()  # ccvm-scratch-run and its options
+    fixed: bool = False  # whose command line is one that a wrapper does not extend, as that of a kernel in a signed image
     generation: int | None = None  # of the VM, by which clones are told apart
     incoming: pathlib.Path | None = None  # the file that it goes on from
 
@@ -206,7 +207,7 @@ def arguments(machine, place, console):
         "-qmp", f"unix:{place}/qmp,server=on,wait=off",
         "-kernel", str(kernel(machine)),
         "-initrd", str(initrd(machine, place)),
-        "-append", options(machine),
+        *(["-machine", f"append={options(machine).replace(',', ',,')}"] if machine.fixed else ["-append", options(machine)]),
         *machine.first,
         *machine.root.words(machine),
         *ports(machine, place),

@@ -192,17 +192,9 @@ LoadCredential=vmspawn.test
 ExecStart=/bin/sh -c '{ sh $CREDENTIALS_DIRECTORY/vmspawn.test; echo "ccvm.test: success $?"; } >/dev/disk/by-id/virtio-port'
 """
 
-VMSPAWN = r"""
-image=$(mktemp -p "$1") || exit
-exec 9<>"$image" && rm "$image"
-args=$("$2" --print-args --vmm=vmspawn --image-fd=9 --vm-disk-size=2) || exit
-mapfile -t args <<<"$args"
-exec systemd-vmspawn "${@:3}" "${args[@]}"
-"""
-
 
 class VmspawnVM(ConsoleVM):
-    """The arguments that ccvm-scratch-run prints for systemd-vmspawn, behind its own, in a container with a service manager."""
+    """examples/vmspawn.sh with this guest in the place of its own, in a container with a service manager."""
 
     def command(self):
         (self.directory / "unit").write_text(VMSPAWN_UNIT)
@@ -211,7 +203,7 @@ class VmspawnVM(ConsoleVM):
         root = shutil.copy(self.machine.guest / "root.raw", self.directory)
         return [
             pathlib.Path(__file__).parents[1] / "tools/container",
-            *("bash", "-euc", VMSPAWN, "vmspawn", str(self.directory), os.environ["CCVM_RUN"]),
+            *("env", f"CCVM_SCRATCH_DIR={self.directory}", str(PROJECT / "examples/vmspawn.sh")),
             *("--kvm=no", "--vsock=no", "--tpm=no", "--register=no", "--pass-ssh-key=no", "--ram=1G", "--firmware=none"),
             *("--console=read-only", f"--linux={self.machine.guest}/vmlinuz", f"--initrd={machine.initrd(self.machine, self.directory)}", f"--image={root}"),
             f"--extra-drive={self.port}",
@@ -230,5 +222,5 @@ def vmspawn():
     """systemd-vmspawn (259 or later) has the image by its descriptor, without a name, and the guest finds it."""
     vm = VmspawnVM("vmspawn")
     report = vm.run()
-    check_encrypted(report, 2 * GIB)
+    check_encrypted(report, 20 * GIB)
     check_equal(sorted(path.name for path in vm.directory.iterdir()), ["port", "root.raw", "script", "unit"], "names that are left")

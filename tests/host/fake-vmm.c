@@ -4,14 +4,13 @@
  *
  * Writes to $FAKE_VMM_LOG, one fact a line: "clock NSEC" (CLOCK_MONOTONIC, first of all), "pid N", "maxrss
  * KIB" (of this process so far, and so also of what it was before), "arg ARGUMENT", "fd N TARGET SIZE BLOCKS
- * MODE LINKS", "core SOFT HARD", "filter N", "blocked SIGNALS", "ready", "signal N" for the one that comes.
+ * MODE LINKS", "core SOFT HARD", "memlock SOFT HARD", "filter N", "blocked SIGNALS", "ready", "signal N" for
+ * the one that comes.
  *
- * $FAKE_VMM_REPORT: a file whose content it sends through the socket that its arguments name, as the guest's
- * report. $FAKE_VMM_REPORT_AGAIN: another one, after a reset of which its monitor tells.
+ * $FAKE_VMM_REPORT: what it writes to the descriptor that its arguments name for it, as the guest's report.
  *
  * $FAKE_VMM_DO: "exit N", "kill N" (itself), "wait" (for SIGTERM, SIGINT or SIGHUP, after which it exits
- * with 40 plus the number, or for "quit" on its monitor, after which it exits with 0), "deaf" (the same, and
- * the monitor says nothing), "close" (the sockets, and then "deaf"), "fill" (the inherited image, until
+ * with 40 plus the number), "default" (for the signal that ends it), "fill" (the inherited image, until
  * there is no space; then it exits with the errno). */
 
 #include <dirent.h>
@@ -19,14 +18,13 @@
 #include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "macro.h"
 
 static FILE *report;
-static int image_fd = -EBADF, socket_fd = -EBADF, monitor_fd = -EBADF;
+static int image_fd = -EBADF;
 
 static void report_fds(void) {
         _cleanup_close_ int dir_fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -41,21 +39,23 @@ static void report_fds(void) {
                         continue;
                 if (readlinkat(dir_fd, e->d_name, target, sizeof(target) - 1) < 0 || fstat(fd, &st) < 0)
                         continue;
-                if (fd > STDERR_FILENO && S_ISREG(st.st_mode))
-                        image_fd = fd;
                 fprintf(report, "fd %i %s %lld %lld %o %lu\n", fd, target, (long long) st.st_size,
                         (long long) st.st_blocks, st.st_mode & 07777, (unsigned long) st.st_nlink);
         }
         closedir(dir);
 }
 
-static void report_limits(void) {
-        char filter[32] = "";
+static void report_limit(const char *name, __rlimit_resource_t resource) {
         struct rlimit limit;
+
+        (void) getrlimit(resource, &limit);
+        fprintf(report, "%s %lld %lld\n", name, (long long) limit.rlim_cur, (long long) limit.rlim_max);
+}
+
+static void report_filter(void) {
+        char filter[32] = "";
         int fd = open("/proc/self/coredump_filter", O_RDONLY | O_CLOEXEC);
 
-        (void) getrlimit(RLIMIT_CORE, &limit);
-        fprintf(report, "core %lld %lld\n", (long long) limit.rlim_cur, (long long) limit.rlim_max);
         (void) !read(fd, filter, sizeof(filter) - 1);
         close(fd);
         fprintf(report, "filter %s", filter);
@@ -69,43 +69,23 @@ static void report_signals(const sigset_t *blocked) {
         fprintf(report, "\n");
 }
 
-/* As a guest's port would bring it: in pieces, and until the other end has had enough. */
-static void send_report(const char *path) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        char bytes[7];
-        ssize_t n;
+/* The descriptors that a set of QEMU's has. */
+static void take_fd(const char *arg, const char *said) {
+        int fd, set;
 
-        while ((n = read(fd, bytes, sizeof(bytes))) > 0 && send(socket_fd, bytes, n, MSG_NOSIGNAL) == n)
-                ;
-        close(fd);
+        if (sscanf(arg, "fd=%i,set=%i", &fd, &set) != 2)
+                return;
+        if (set == 6377)
+                image_fd = fd;
+        else if (set == 63771 && said && write(fd, said, strlen(said)) < 0)
+                fprintf(report, "unheard %i\n", errno);
 }
 
-static void find_socket(const char *arg) {
-        const char *value;
-
-        if ((value = startswith(arg, "socket,id=ccvm-scratch-report,fd=")))
-                socket_fd = atoi(value);
-        if ((value = startswith(arg, "socket,id=ccvm-scratch-monitor,fd=")))
-                monitor_fd = atoi(value);
-}
-
-static bool is_told_to_quit(void) {
-        char bytes[1024];
-        ssize_t n = recv(monitor_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-
-        return n > 0 && memmem(bytes, n, "\"quit\"", strlen("\"quit\""));
-}
-
-static int wait_for_signal(const sigset_t *signals, bool deaf) {
-        static const struct timespec step = { .tv_nsec = 20 * 1000 * 1000 };
+static int wait_for_signal(const sigset_t *signals) {
         int n;
 
-        while ((n = sigtimedwait(signals, NULL, &step)) < 0)
-                if (!deaf && is_told_to_quit()) {
-                        fprintf(report, "quit 1\n");
-                        fflush(report);
-                        return 0;
-                }
+        while ((n = sigwaitinfo(signals, NULL)) < 0 && errno == EINTR) /* SIGCONT after a stop */
+                ;
         fprintf(report, "signal %i\n", n);
         fflush(report);
         return 40 + n;
@@ -142,36 +122,26 @@ int main(int argc, char **argv) {
         fprintf(report, "maxrss %ld\n", usage.ru_maxrss);
         for (int i = 0; i < argc; i++)
                 fprintf(report, "arg %s\n", argv[i]);
-        for (int i = 0; i < argc; i++)
-                find_socket(argv[i]);
         report_fds();
-        report_limits();
+        report_limit("core", RLIMIT_CORE);
+        report_limit("memlock", RLIMIT_MEMLOCK);
+        report_filter();
         report_signals(&blocked);
-        if ((value = getenv("FAKE_VMM_REPORT")))
-                send_report(value);
-        if ((value = getenv("FAKE_VMM_REPORT_AGAIN"))) {
-                static const char reset[] = "{\"timestamp\": {}, \"event\": \"RESET\", \"data\": {}}\r\n";
-                (void) usleep(200 * 1000); /* as a guest that has been up, and one that boots */
-                (void) send(monitor_fd, reset, strlen(reset), MSG_NOSIGNAL);
-                (void) usleep(200 * 1000);
-                send_report(value);
-        }
+        for (int i = 0; i < argc; i++)
+                take_fd(argv[i], getenv("FAKE_VMM_REPORT"));
+        if (streq(todo, "default"))
+                (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
         fprintf(report, "ready\n");
         fflush(report);
 
-        if (streq(todo, "close")) {
-                close(socket_fd);
-                close(monitor_fd);
-        }
-        if (streq(todo, "wait") || streq(todo, "deaf") || streq(todo, "close"))
-                return wait_for_signal(&signals, !streq(todo, "wait"));
+        if (streq(todo, "default"))
+                for (;;)
+                        (void) pause();
+        if (streq(todo, "wait"))
+                return wait_for_signal(&signals);
         (void) sigprocmask(SIG_SETMASK, &blocked, NULL);
-        if ((value = startswith(todo, "exit "))) {
-                static const char shutdown[] =
-                        "{\"timestamp\": {}, \"event\": \"SHUTDOWN\", \"data\": {}}\r\n";
-                (void) send(monitor_fd, shutdown, strlen(shutdown), MSG_NOSIGNAL);
+        if ((value = startswith(todo, "exit ")))
                 return atoi(value);
-        }
         if ((value = startswith(todo, "kill ")))
                 return kill(getpid(), atoi(value)) + 98;
         if (streq(todo, "fill"))

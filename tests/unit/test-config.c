@@ -81,6 +81,31 @@ static void test_reserved(void **state) {
                 assert_true(takes(always[i]));
 }
 
+/* Fallback=, whatever the command line and the text of a file say, with the credential that wins. */
+static void test_demanded_fallback(void **state) {
+        static const struct {
+                const char *credential, *fallback;
+        } table[] = { { "", "fail" },      { "yes", "fail" },    { "FAIL", "fail" },
+                      { "none ", "fail" }, { "fail", "fail" },   { "none", "none" },
+                      { NULL, "tmpfs" },   { "tmpfs", "tmpfs" }, { "tmpfs,", "fail" } };
+        static const char *const cmdlines[] = { "ccvm.fallback=tmpfs",
+                                                "ccvm.fallback=tmpfs ccvm.fallback=x" };
+        static const char *const initrds[] = { NULL, "[Scratch]\nFallback=tmpfs\n" };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                for (size_t j = 0; j < 4; j++) {
+                        _cleanup_(config_done) Config c = {};
+                        const ConfigSources sources = { .root = "/nonexistent",
+                                                        .initrd = initrds[j / 2],
+                                                        .conf = "[Scratch]\nFallback=none\n",
+                                                        .cmdline = cmdlines[j % 2],
+                                                        .fallback = table[i].credential };
+
+                        assert_int_equal(config_load(&c, &sources), 0);
+                        assert_string_equal(c.fallback, table[i].fallback);
+                }
+}
+
 static void load(Config *c, const char *conf, const char *cmdline) {
         const ConfigSources sources = { .root = "/nonexistent", .conf = conf, .cmdline = cmdline };
 
@@ -256,10 +281,15 @@ static void test_marker_unknown(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_reserved),     cmocka_unit_test(test_lists),
-                cmocka_unit_test(test_limits),       cmocka_unit_test(test_garbage),
-                cmocka_unit_test(test_long_garbage), cmocka_unit_test(test_refusals),
-                cmocka_unit_test(test_unreadable),   cmocka_unit_test(test_marker_unknown),
+                cmocka_unit_test(test_reserved),
+                cmocka_unit_test(test_lists),
+                cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_garbage),
+                cmocka_unit_test(test_long_garbage),
+                cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_unreadable),
+                cmocka_unit_test(test_marker_unknown),
+                cmocka_unit_test(test_demanded_fallback),
         };
 
         return cmocka_run_group_tests(tests, make_root, remove_root);
