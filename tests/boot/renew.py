@@ -166,4 +166,6 @@ def renew():
     check_equal(json.loads(report.lines("last")[0])["missing"], ["/srv/cache"], "missing mounts")
     check_clean(report, "last")
     check_equal(report.lines("units"), ["active"] * 4, "units that go on")
-    check_equal(report.lines("files"), ["attempted", "config", "pool", "status.json"], "files in /run/ccvm-scratch")
+    # A disk of a busy host is slow to discard: what is left for later has a note.
+    files = [name for name in report.lines("files") if name != "free"]
+    check_equal(files, ["attempted", "config", "pool", "status.json"], "files in /run/ccvm-scratch")
