@@ -18,6 +18,25 @@ static void test_clean(void **state) {
                 assert_false(path_is_clean(unclean[i]));
 }
 
+static void test_simplify(void **state) {
+        static const char *const paths[][2] = {
+                { "/a/b", "/a/b" },   { "/a/", "/a" },
+                { "//a", "/a" },      { "/a//b///", "/a/b" },
+                { "/./a/./", "/a" },  { "/", "/" },
+                { "//", "/" },        { "/.", "/" },
+                { "/a/..", "/a/.." }, { "none", "none" },
+                { "", "" },           { "/.a/b.", "/.a/b." },
+                { "/a/.b", "/a/.b" }, { "a//b/./c", "a/b/c" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(paths); i++) {
+                char path[16];
+                strcpy(path, paths[i][0]);
+                path_simplify(path);
+                assert_string_equal(path, paths[i][1]);
+        }
+}
+
 /* What systemd-escape(1) says of a path; the reference. */
 static void systemd_escape(const char *path, char *name, size_t size) {
         int fds[2];
@@ -101,6 +120,7 @@ static void test_specifier_and_exec(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_clean),
+                cmocka_unit_test(test_simplify),
                 cmocka_unit_test(test_unit_name),
                 cmocka_unit_test(test_unit_name_length),
                 cmocka_unit_test(test_specifier_and_exec),
