@@ -5,15 +5,19 @@
 #include <sys/statvfs.h>
 
 #include "boot.h"
+#include "clock.h"
 #include "clone.h"
 #include "fileio.h"
 #include "integrity.h"
+#include "lock.h"
 #include "log.h"
 #include "manager.h"
 #include "outcome.h"
 #include "parse.h"
 #include "renew.h"
 #include "wipe.h"
+
+#define CLONE_PATIENCE (60 * USEC_PER_SEC)
 
 /* What was left to do by a wipe that failed halfway is done by the next one. */
 static bool can_be_wiped(const Status *s) {
@@ -37,12 +41,13 @@ static int wipe(const char *detail) {
         if (r < 0)
                 return log_error_errno(r, "%s", s.detail ?: "Out of memory");
         s.reason = REASON_WIPED;
-        s.detail = strdup(detail);
-        r = wipe_mounts(&before, &s);
-        if (r < 0) {
+        q = wipe_mounts(&before, &s);
+        if (r > 0 || q < 0) {
                 log_error("%s", s.detail ?: "Out of memory");
                 s.mounts = TAKE_PTR(before.mounts);
-        }
+                r = -EBUSY;
+        } else
+                s.detail = strdup(detail);
         q = outcome_announce(&s);
         return r < 0 ? r : q;
 }
@@ -106,11 +111,7 @@ int life_renew(const Options *o) {
 }
 
 int life_recover(const Options *o) {
-        uint64_t places = renew_unmount(o);
-        int r = boot_fallback(o);
-
-        renew_remount(o, places);
-        return r;
+        return renew_recover(o);
 }
 
 /* It has a key that others may have too. */
@@ -145,7 +146,11 @@ int life_watch(const Options *o) {
         _cleanup_close_ int fd = clone_open();
         int r = fd;
 
-        while (r >= 0 && (r = clone_wait(fd)) >= 0)
+        while (r >= 0 && (r = clone_wait(fd)) >= 0) {
+                /* A renewal that is under way comes to its end first, and tells of it. */
+                (void) lock_take(CLONE_PATIENCE);
                 (void) handle_clone(o);
+                lock_release();
+        }
         return log_error_errno(r, "Failed to read '/dev/kmsg'");
 }
