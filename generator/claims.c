@@ -7,26 +7,33 @@
 #include "cmdline.h"
 #include "escape.h"
 #include "parse.h"
+#include "place.h"
 
 /* where: as it is, or below /sysroot (as NixOS writes it in its initrd). options: of mount(8), or NULL. */
 static int add(Claims *c, const char *source, const char *where, const char *options) {
         struct mntent m = { .mnt_opts = (char *) options ?: "" };
         const char *below = startswith(where, "/sysroot");
 
-        where = below && *below ? below : where;
-        if (!path_is_clean(where))
+        _cleanup_free_ char *clean = strdup(below && *below ? below : where), *real = NULL;
+        if (!clean)
+                return -ENOMEM;
+        path_simplify(clean);
+        if (!path_is_clean(clean))
                 return 0; /* "none", or a way of writing that is not worth following */
+        if (c->root && place_resolve(c->root, clean, &real) < 0)
+                real = NULL;
         Claim *claims = reallocarray(c->claims, c->n + 1, sizeof(Claim));
         if (!claims)
                 return -ENOMEM;
         c->claims = claims;
         claims[c->n] = (Claim) {
-                .where = strdup(where),
+                .where = real ? TAKE_PTR(real) : TAKE_PTR(clean),
                 .source = source,
                 .noauto = hasmntopt(&m, "noauto"),
                 .nofail = hasmntopt(&m, "nofail"),
         };
-        return claims[c->n++].where ? 0 : -ENOMEM;
+        c->n++;
+        return 0;
 }
 
 /* source: what warnings call the file. */
@@ -91,7 +98,7 @@ int claims_load(Claims *c, const char *root, bool initrd, const char *cmdline) {
         Words w = { .claims = c, .initrd = initrd, .fstab = true };
         int r;
 
-        *c = (Claims) {};
+        *c = (Claims) { .root = initrd ? NULL : root };
         r = cmdline_parse(cmdline, on_word, &w);
         if (r >= 0)
                 r = add_credential(c);

@@ -149,7 +149,7 @@ static int mount_list_add(MountList *l, const char *text) {
         for (DirSpec *other = l->entries; other < d; other++)
                 if (streq(other->path, d->path))
                         return -EINVAL;
-        /* The longest unit name is that in the initrd. */
+        /* With room for where a link leads. */
         return unit_name_from_path(d->path, "sysroot-.mount", &unit);
 }
 
