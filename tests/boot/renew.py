@@ -166,4 +166,4 @@ def renew():
     check_equal(json.loads(report.lines("last")[0])["missing"], ["/srv/cache"], "missing mounts")
     check_clean(report, "last")
     check_equal(report.lines("units"), ["active"] * 4, "units that go on")
-    check_equal(report.lines("files"), ["attempted", "config", "pool", "status.json"], "files in /run/ccvm-scratch")
+    check_equal(report.lines("files"), ["attempted", "config", "lock", "pool", "status.json"], "files in /run/ccvm-scratch")
