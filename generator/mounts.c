@@ -154,8 +154,8 @@ static int write_mount(const Writer *w, const DirSpec *d) {
 }
 
 /* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
- * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the program: what
- * is a link below /sysroot is not known before that is mounted. */
+ * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the program:
+ * what is a link below /sysroot is not known before that is mounted. */
 static int write_mounts_for_system(const Writer *w) {
         static const char name[] = "ccvm-scratch-mounts.service";
         const Config *c = w->config;

@@ -76,7 +76,7 @@ systemctl restart systemd-logind.service; ls -d /var/tmp/systemd-private-*-syste
     (None, "look fallen\numount /usr/sbin/mkfs.ext4; systemctl reset-failed"),
     ("back", "renew --force"),
     (None, "kill $writer; wait $writer 2>/dev/null\nmkdir /run/root; mount --bind / /run/root"),
-    ("below", "ls -A /run/root/scratch /run/root/var/mnt/work | grep -c '^w'; umount /run/root"),
+    ("below", "find /run/root/scratch /run/root/var/mnt/work -name 'w[0-9]*' | wc -l; umount /run/root"),
     # The name leads to /etc now, and the old mount is where the directory went.
     (None, "agent mv /home/agent/a /home/agent/old; agent mkdir /home/agent/a; agent ln -s /etc /home/agent/a/b"),
     ("moved", """renew --yes; renew --force
