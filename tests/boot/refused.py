@@ -12,8 +12,12 @@ from script import Script
 from vm import Image, check, check_equal
 
 # What container engines leave in an image that is made from theirs, and a disk that is there in its own time.
+# In what systemd takes for a container services get no credentials: the script goes another way.
 PREPARE_SCRIPT = """set -e
+cp /run/credentials/@system/ccvm.test /run/ccvm.test
 cd /sysroot
+mkdir -p etc/systemd/system/ccvm-report.service.d
+cp /late/report.conf etc/systemd/system/ccvm-report.service.d
 : >.dockerenv
 mkdir -p data etc/systemd/system/data.mount.d
 cp /late/fstab etc/fstab
@@ -50,6 +54,7 @@ def files():
     made["/late/fstab"] = b"LABEL=data /data ext4 nofail 0 2\n"
     made["/late/slow.conf"] = b"[Unit]\nWants=slow.service\nAfter=slow.service\n"
     made["/late/slow.service"] = SLOW.encode()
+    made["/late/report.conf"] = b"[Service]\nLoadCredential=\nExecStart=\nExecStart=/bin/sh /run/ccvm.test\n"
     return made | unit("fault-prepare.service", PREPARE, "initrd-root-fs.target")
 
 
