@@ -4,7 +4,7 @@
 import json
 
 from cases import GIB, check_encrypted, directory, plug
-from fault import FaultVM, drop_in, program, unit
+from fault import FaultVM, program, unit
 from hotplug import AFTER, HOTPLUG, PLUG
 from registry import case
 from script import AGAIN, Script
@@ -37,11 +37,11 @@ cp -r /places/. etc
 LOGIND = "[Unit]\nConditionPathExists=\n"
 
 
-def files():
+def files(more=""):
     made = program(*(f"/usr/bin/{name}" for name in ("dash", "rm", "mkdir", "ln", "chown", "cp")))
-    made["/usr/bin/prepare-root"] = (PREPARE_SCRIPT.encode(), 0o755)
-    for path, text in drop_in("systemd-logind.service", LOGIND).items():
-        made[path.replace("/etc/", "/places/", 1)] = text
+    made["/usr/bin/prepare-root"] = ((PREPARE_SCRIPT + more).encode(), 0o755)
+    # After the distribution's own drop-in.
+    made["/places/systemd/system/systemd-logind.service.d/zz-places.conf"] = LOGIND.encode()
     return made | unit("places-prepare.service", PREPARE, "initrd-root-fs.target")
 
 
@@ -70,7 +70,7 @@ systemctl restart systemd-logind.service; ls -d /var/tmp/systemd-private-*-syste
     ("used", "renew --yes; systemctl stop user.service"),
     # Who goes on writing, whatever it gets.
     (None, "(n=0; while :; do : >/scratch/w$n; : >/var/mnt/work/w$n; n=$((n + 1)); done) 2>/dev/null & writer=$!"),
-    ("twenty", "for i in $(seq 20); do renew --force; done"),
+    ("several", "for i in $(seq 5); do renew --force; done"),
     (None, "mount --bind /usr/bin/false /usr/sbin/mkfs.ext4"),
     ("failing", "renew --force"),
     (None, "look fallen\numount /usr/sbin/mkfs.ext4; systemctl reset-failed"),
@@ -126,7 +126,7 @@ def places():
     check(any("'systemctl stop user.service' ends" in line for line in named), f"what to do about it: {named}")
     check_equal(named[-1], "1", "renew of a pool that a unit uses")
 
-    check_equal(report.lines("twenty"), ["0"] * 20, "renewals beside a writer")
+    check_equal(report.lines("several"), ["0"] * 5, "renewals beside a writer")
     check_equal(report.lines("failing")[-1], "1", "one that fails")
     check_places(report, "fallen", all_of_them, kind="tmpfs")
     check_equal(report.lines("fallen-mappings"), ["No devices found"], "mappings then")
@@ -170,3 +170,31 @@ def hotplug_bent():
     check_equal(report.lines("renew"), ["0"], "renew")
     check_equal(report.lines("straight"), ["0"], "renew without the link")
     check_places(report, "last", there | {"/home/agent/work": "755 1000"})
+
+
+HALF = LOOK + Script(
+    (None, "look boot"),
+    ("busy", """exec 7</dev/$(cat /run/ccvm-scratch/tags); ccvm-scratch wipe --yes; echo $?; exec 7<&-
+ccvm-scratch status --json=short; dmsetup ls; findmnt /scratch"""),
+    ("again", "ccvm-scratch wipe --yes; echo $?; ls /run/ccvm-scratch/tags 2>&1"),
+)
+
+
+@case(seconds=30)
+def root_without_generator():
+    """What is a link below /sysroot is one for the initrd too. And a wipe that comes half the way says which half."""
+    image = Image(directory() / "disk", GIB)
+    remove = "rm usr/lib/systemd/system-generators/ccvm-scratch-generator\n"
+    append = "ccvm.nix=no ccvm.integrity=hmac-sha256 ccvm.mounts=/scratch:1777,/mnt/work,/opt/x:0750:0:0:noexec"
+    report = FaultVM("root-without-generator", append, image.device(), HALF, files(remove)).run()
+    check_equal(report.status["state"], "encrypted", "state")
+    check_places(report, "boot", {"/scratch": "1777 0", "/var/mnt/work": "755 0", "/var/opt/x": "750 0"})
+    check("noexec" in report.lines("boot-places")[2], "options of /var/opt/x")
+
+    code, status, *left = report.lines("busy")
+    status = json.loads(status)
+    check_equal([code, status["state"], status["reason"], left], ["1", "none", "wiped", ["No devices found"]], "half a wipe")
+    check("The key is destroyed, and the tags are not all removed" in status["detail"], f"which half: {status['detail']}")
+    again, tags = report.lines("again")
+    check_equal(again, "0", "the other half")
+    check("No such file" in tags, f"tags: {tags}")
