@@ -7,6 +7,7 @@
 #include "cmdline.h"
 #include "escape.h"
 #include "parse.h"
+#include "place.h"
 
 /* Those that systemd takes for such (fstype_is_network()), as far as an fstab has them. */
 static bool is_network(const char *type) {
@@ -25,26 +26,31 @@ static bool is_network(const char *type) {
  * NULL. */
 static int add(Claims *c, const char *source, const char *path, const char *type, const char *options) {
         struct mntent m = { .mnt_opts = (char *) options ?: "" };
-        _cleanup_free_ char *simple = strdup(path);
+        _cleanup_free_ char *simple = strdup(path), *where = NULL;
 
         if (!simple)
                 return -ENOMEM;
         path_simplify(simple);
-        const char *below = startswith(simple, "/sysroot"), *where = below && *below == '/' ? below : simple;
-        if (!path_is_clean(where))
+        const char *below = startswith(simple, "/sysroot"), *clean = below && *below == '/' ? below : simple;
+        if (!path_is_clean(clean))
                 return 0; /* "none", or one with "..", which systemd does not mount either */
+        if (!c->root || place_resolve(c->root, clean, &where) < 0)
+                where = strdup(clean);
+        if (!where)
+                return -ENOMEM;
         Claim *claims = reallocarray(c->claims, c->n + 1, sizeof(Claim));
         if (!claims)
                 return -ENOMEM;
         c->claims = claims;
         claims[c->n] = (Claim) {
-                .where = strdup(where),
+                .where = TAKE_PTR(where),
                 .source = source,
                 .noauto = hasmntopt(&m, "noauto"),
                 .nofail = hasmntopt(&m, "nofail"),
                 .netdev = hasmntopt(&m, "_netdev") || is_network(type ?: ""),
         };
-        return claims[c->n++].where ? 0 : -ENOMEM;
+        c->n++;
+        return 0;
 }
 
 /* source: what warnings call the file. */
@@ -108,7 +114,7 @@ int claims_load(Claims *c, const char *root, bool initrd, const char *cmdline) {
         Words w = { .claims = c, .initrd = initrd, .fstab = true };
         int r;
 
-        *c = (Claims) {};
+        *c = (Claims) { .root = initrd ? NULL : root };
         r = cmdline_parse(cmdline, on_word, &w);
         if (r >= 0)
                 r = add_credential(c);

@@ -7,12 +7,13 @@
 #include "macro.h"
 
 typedef struct Claim {
-        char *where;        /* owned; without /sysroot */
+        char *where;        /* owned; without /sysroot, and in the real root without links (place.h) */
         const char *source; /* that says so, for warnings; a constant */
         bool noauto, nofail, netdev;
 } Claim;
 
 typedef struct Claims {
+        const char *root; /* borrowed; that of their paths, NULL if it is not there yet */
         Claim *claims;
         size_t n;
 } Claims;

@@ -4,6 +4,7 @@
 
 #include "escape.h"
 #include "log.h"
+#include "program.h"
 #include "services.h"
 
 /* The generator of the system itself, by which the initrd knows that there is one. */
@@ -70,18 +71,8 @@ static void print_mount_head(const Writer *w, FILE *f, const char *description, 
                         w->sysroot, where);
 }
 
-/* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
- * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here. */
-static void print_left_to_system(FILE *f) {
-        fputs("# A system that has the generator too mounts it in order with its own mounts.\n"
-              "WantsMountsFor=/sysroot" GENERATOR_DIR "\n"
-              "ConditionPathExists=!/sysroot" GENERATOR "\n",
-              f);
-}
-
 /* Binds POOL/source to the mount point. options: of mount(8). */
-static int write_bind(const Writer *w, const char *source, const char *where, const char *options,
-                      bool left_to_system) {
+static int write_bind(const Writer *w, const char *source, const char *where, const char *options) {
         _cleanup_free_ char *from = NULL, *to = NULL, *name = NULL, *description = NULL, *efrom = NULL,
                             *eto = NULL;
         const Claim *above = claims_find_above(w->claims, where);
@@ -106,8 +97,6 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
         if (r < 0)
                 return r == -EEXIST ? 0 : r;
         print_mount_head(w, f, description, from, eto);
-        if (left_to_system)
-                print_left_to_system(f);
         fprintf(f,
                 "\n"
                 "[Mount]\n"
@@ -157,17 +146,79 @@ static int write_overlay(const Writer *w) {
         return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
 }
 
+/* In the real root: as what it is, where a link that root has made leads. */
+static int write_mount(const Writer *w, const DirSpec *d) {
+        _cleanup_free_ char *where = writer_resolve(w, d->path);
+
+        return where ? write_bind(w, d->path, where, dirspec_bind_options(d)) : log_oom();
+}
+
+/* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
+ * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the program:
+ * what is a link below /sysroot is not known before that is mounted. */
+static int write_mounts_for_system(const Writer *w) {
+        static const char name[] = "ccvm-scratch-mounts.service";
+        const Config *c = w->config;
+        bool ours[CONFIG_MOUNTS_MAX];
+        size_t n = 0;
+        FILE *f;
+        int r = 0;
+
+        for (size_t i = 0; i < c->n_mounts; i++)
+                n += ours[i] = !is_claimed(w, c->mounts[i].path);
+        if (n == 0)
+                return 0;
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r == -EEXIST ? 0 : r;
+        fputs("[Unit]\n"
+              "Description=Scratch Pool in a System That Does Not Mount It Itself\n"
+              "Documentation=man:ccvm-scratch-generator(8)\n"
+              "DefaultDependencies=no\n"
+              "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
+              "ConditionPathIsMountPoint=" POOL "\n"
+              "# A system that has the generator too mounts it in order with its own mounts.\n"
+              "WantsMountsFor=/sysroot" GENERATOR_DIR "\n"
+              "ConditionPathExists=!/sysroot" GENERATOR "\n"
+              "# The root may be replaced until then (systemd.volatile=), and its fstab may\n"
+              "# mount something that this is to lie on.\n"
+              "After=initrd-root-fs.target initrd-parse-etc.service\n"
+              "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n"
+              "Before=initrd-fs.target\n",
+              f);
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_free_ char *path = ours[i] ? specifier_escape(c->mounts[i].path) : NULL;
+                if (path)
+                        fprintf(f, "WantsMountsFor=/sysroot%s\n", path);
+        }
+        fputs("\n"
+              "[Service]\n"
+              "Type=oneshot\n"
+              "RemainAfterExit=yes\n"
+              "ExecStart=" SETUP " mount --root=/sysroot",
+              f);
+        for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
+                if (ours[i])
+                        r = program_print_mount(&c->mounts[i], f);
+        fputs("\n", f);
+        if (unit_close(f, name) < 0)
+                return -EIO;
+        return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
+}
+
 int mounts_write(const Writer *w) {
         const Config *c = w->config;
         int r = 0, q;
 
-        for (size_t i = 0; i < c->n_mounts; i++) {
-                const DirSpec *d = &c->mounts[i];
-                q = write_bind(w, d->path, d->path, dirspec_bind_options(d), writer_in_initrd(w));
-                r = r < 0 ? r : q;
-        }
+        if (writer_in_initrd(w))
+                r = write_mounts_for_system(w);
+        else
+                for (size_t i = 0; i < c->n_mounts; i++) {
+                        q = write_mount(w, &c->mounts[i]);
+                        r = r < 0 ? r : q;
+                }
         if (!streq(c->nix_store, "no")) {
-                q = write_bind(w, "/nix", "/nix/.rw-store", "bind", false);
+                q = write_bind(w, "/nix", "/nix/.rw-store", "bind");
                 r = r < 0 ? r : q;
         }
         if (streq(c->nix_store, "overlay")) {

@@ -146,7 +146,7 @@ static const char *mount_list_refuses(const MountList *l, const DirSpec *d) {
                         return "named twice";
         if (l->n == CONFIG_MOUNTS_MAX)
                 return "more than 32";
-        /* The longest unit name is that in the initrd. */
+        /* With room for where a link leads. */
         return unit_name_from_path(d->path, "sysroot-.mount", &unit) < 0 ? "too long" : NULL;
 }
 

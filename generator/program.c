@@ -5,16 +5,23 @@
 #include "escape.h"
 #include "log.h"
 
+int program_print_mount(const DirSpec *d, FILE *f) {
+        _cleanup_free_ char *spec = dirspec_format(d), *option = NULL, *word = NULL;
+
+        if (!spec || asprintf(&option, "--mount=%s", spec) < 0)
+                return log_oom();
+        word = exec_escape(option);
+        if (!word)
+                return log_oom();
+        fprintf(f, " \\\n        %s", word);
+        return 0;
+}
+
 int program_print_directories(const Config *c, FILE *f) {
         for (size_t i = 0; i < c->n_mounts; i++) {
-                _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]), *word = NULL;
-                _cleanup_free_ char *option = NULL;
-                if (!spec || asprintf(&option, "--mount=%s", spec) < 0)
-                        return log_oom();
-                word = exec_escape(option);
-                if (!word)
-                        return log_oom();
-                fprintf(f, " \\\n        %s", word);
+                int r = program_print_mount(&c->mounts[i], f);
+                if (r < 0)
+                        return r;
         }
         if (!streq(c->nix_store, "no"))
                 fprintf(f, " \\\n        --nix-store=%s", c->nix_store);

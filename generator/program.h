@@ -10,7 +10,10 @@
 
 #define SETUP PROGRAM_DIR "/ccvm-scratch-setup"
 
-/* The directories of the pool; ends the line. -ENOMEM, logged. */
+/* One directory of the pool. -ENOMEM, logged. */
+int program_print_mount(const DirSpec *d, FILE *f);
+
+/* All of them; ends the line. -ENOMEM, logged. */
 int program_print_directories(const Config *c, FILE *f);
 
 /* By which the disk is set up. */

@@ -174,10 +174,10 @@ static int write_directories(const Writer *w) {
         return r < 0 ? r : unit_enable(w, "..", DIRECTORIES_SERVICE, "local-fs.target");
 }
 
-static int print_mount_units(const Config *c, const char *dependency, FILE *f) {
-        for (size_t i = 0; i < c->n_mounts; i++) {
-                _cleanup_free_ char *unit = NULL;
-                int r = unit_name_from_path(c->mounts[i].path, ".mount", &unit);
+static int print_mount_units(const Writer *w, const char *dependency, FILE *f) {
+        for (size_t i = 0; i < w->config->n_mounts; i++) {
+                _cleanup_free_ char *path = writer_resolve(w, w->config->mounts[i].path), *unit = NULL;
+                int r = path ? unit_name_from_path(path, ".mount", &unit) : -ENOMEM;
                 if (r < 0)
                         return r;
                 fprintf(f, "%s=%s\n", dependency, unit);
@@ -187,9 +187,11 @@ static int print_mount_units(const Config *c, const char *dependency, FILE *f) {
 
 /* Whether the early boot must not wait for all mounts: what one of them needs may itself wait for it. */
 static bool has_late_mount(const Writer *w) {
-        for (size_t i = 0; i < w->config->n_mounts; i++)
-                if (claims_come_late(w->claims, w->config->mounts[i].path))
+        for (size_t i = 0; i < w->config->n_mounts; i++) {
+                _cleanup_free_ char *path = writer_resolve(w, w->config->mounts[i].path);
+                if (path && claims_come_late(w->claims, path))
                         return true;
+        }
         return !streq(w->config->nix_store, "no") && claims_come_late(w->claims, "/nix/.rw-store");
 }
 
@@ -204,8 +206,8 @@ static int print_after_own_mounts(const Writer *w, FILE *f) {
         static const char *const nix[] = { "nix-.rw\\x2dstore.mount", "nix-store.mount" };
 
         for (size_t i = 0; i < w->config->n_mounts; i++) {
-                _cleanup_free_ char *unit = NULL;
-                int r = unit_name_from_path(w->config->mounts[i].path, ".mount", &unit);
+                _cleanup_free_ char *path = writer_resolve(w, w->config->mounts[i].path), *unit = NULL;
+                int r = path ? unit_name_from_path(path, ".mount", &unit) : -ENOMEM;
                 if (r < 0)
                         return r;
                 if (is_written(w, unit))
@@ -263,7 +265,7 @@ static int write_relabel(const Writer *w) {
               f);
         if (!has_late_mount(w))
                 fputs("Before=local-fs.target systemd-tmpfiles-setup.service\n", f);
-        r = print_mount_units(c, "After", f);
+        r = print_mount_units(w, "After", f);
         fputs("\n"
               "[Service]\n"
               "Type=oneshot\n"
@@ -290,7 +292,7 @@ static int write_shutdown(const Writer *w) {
         if (r < 0)
                 return r;
         fputs("[Unit]\n", f);
-        r = print_mount_units(c, "Before", f);
+        r = print_mount_units(w, "Before", f);
         if (!streq(c->nix_store, "no"))
                 fputs("Before=nix-.rw\\x2dstore.mount\nBefore=nix-store.mount\n", f);
         if (unit_close(f, name) < 0)
@@ -298,8 +300,9 @@ static int write_shutdown(const Writer *w) {
         return r < 0 ? r : enable_for_disk(w, "ccvm-scratch-shutdown.service", "sysinit.target");
 }
 
-/* A renewal does in the running system what was done for the boot. Before that it waits for what was sent to
- * the disk: at most ten seconds, and then all is as it was. */
+/* A renewal does in the running system what was done for the boot. Before that it waits for a look at the
+ * health, and for what was sent to the disk, at most ten seconds each, and then all is as it was; and behind
+ * it for the service manager, three seconds. */
 static int write_renew(const Writer *w) {
         static const char name[] = "ccvm-scratch-renew.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
@@ -314,7 +317,7 @@ static int write_renew(const Writer *w) {
                 "TimeoutStartSec=%" PRIu64 "s\n"
                 "ExecStart=\n"
                 "ExecStart=" SETUP " renew",
-                c->setup_timeout_sec + 10);
+                c->setup_timeout_sec + 25);
         program_print_set_up(c, f);
         return program_finish(w, name, true, f);
 }

@@ -6,6 +6,13 @@
 
 #include "fileio.h"
 #include "log.h"
+#include "place.h"
+
+char *writer_resolve(const Writer *w, const char *path) {
+        char *real = NULL;
+
+        return !writer_in_initrd(w) && place_resolve(w->root, path, &real) >= 0 ? real : strdup(path);
+}
 
 int unit_open(const Writer *w, const char *name, FILE **ret) {
         _cleanup_free_ char *path = NULL;

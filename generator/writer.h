@@ -25,6 +25,11 @@ static inline const char *writer_target(const Writer *w) {
         return writer_in_initrd(w) ? "initrd-fs.target" : "local-fs.target";
 }
 
+/* Where path is in the real root, without links of root's (place.h); in the initrd, where that root is not
+ * there yet, and if others than root can bend it, path as it is. The caller frees it; NULL if out of
+ * memory. */
+char *writer_resolve(const Writer *w, const char *path);
+
 /* Opens a new unit file (name may have one directory in it). Logs its errors; -EEXIST, with a warning, if
  * the file is somebody else's. */
 int unit_open(const Writer *w, const char *name, FILE **ret);

@@ -70,11 +70,24 @@ static int fail(const Status *s, int r) {
 /* A disk that is hot-plugged comes when all else is mounted. A mount point that cannot be used costs itself,
  * and is told of. */
 static int mount_directories(const Options *o, const Status *s) {
+        const DirSpec *mounts[POOL_MOUNTS_MAX];
+        size_t n = pool_sort(&o->layout, mounts);
+
         if (!o->bind)
                 return 0;
-        for (size_t i = 0; i < o->layout.n_mounts; i++)
-                (void) pool_bind(&o->layout.mounts[i]);
+        for (size_t i = 0; i < n; i++)
+                (void) pool_bind("", mounts[i]);
         return outcome_check_mounts(s);
+}
+
+/* What cannot be mounted costs itself: a root that is read-only has to bring the directory. */
+int boot_mount(const Options *o) {
+        const DirSpec *mounts[POOL_MOUNTS_MAX];
+        size_t n = pool_sort(&o->layout, mounts);
+
+        for (size_t i = 0; i < n; i++)
+                (void) pool_bind(o->root, mounts[i]);
+        return 0;
 }
 
 int boot_set_up(const Options *o, Status *s) {
@@ -197,7 +210,6 @@ int boot_take_down(const Options *o) {
         dev_t disk = 0;
         int r;
 
-        pool_detach();
         (void) device_find_number(o->serial, &disk);
         r = luks_close(disk);
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
@@ -207,5 +219,8 @@ int boot_take_down(const Options *o) {
 int boot_close(const Options *o) {
         const char *result = getenv("SERVICE_RESULT");
 
-        return result && streq(result, "success") ? 0 : boot_take_down(o);
+        if (result && streq(result, "success"))
+                return 0;
+        pool_detach();
+        return boot_take_down(o);
 }

@@ -21,11 +21,14 @@ int boot_power_off(const char *reason, const char *detail);
 /* Its ExecStopPost=: clears away what it could not itself, as when it was killed. */
 int boot_close(const Options *o);
 
-/* The same without a look at how the service has ended. */
+/* Takes down the mapping, and what is below it. */
 int boot_take_down(const Options *o);
 
 /* ccvm-scratch-tmpfs.service: a pool in RAM, or none, as was asked for. */
 int boot_fallback(const Options *o);
+
+/* ccvm-scratch-mounts.service in the initrd: the directories, in a root that has no units of ours. */
+int boot_mount(const Options *o);
 
 /* ccvm-scratch-directories.service: those that the initrd did not know of. */
 int boot_directories(const Options *o);

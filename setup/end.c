@@ -2,6 +2,7 @@
 
 #include "end.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "attempt.h"
@@ -52,7 +53,7 @@ static void abandon_disk(void) {
         int r;
 
         log_to_kmsg(); /* beside what the kernel says of it */
-        pool_abandon(POOL_DIRECTORY);
+        pool_abandon(AT_FDCWD, POOL_DIRECTORY);
         r = stat(LUKS_NODE, &st) < 0 ? -errno : unplug_below(st.st_rdev);
         if (r < 0)
                 log_warning_errno(r, "Failed to remove the disk: what is not on it yet is written first");

@@ -3,9 +3,11 @@
 #include "life.h"
 
 #include "boot.h"
+#include "clock.h"
 #include "clone.h"
 #include "fileio.h"
 #include "integrity.h"
+#include "lock.h"
 #include "log.h"
 #include "manager.h"
 #include "outcome.h"
@@ -13,6 +15,9 @@
 #include "renew.h"
 #include "trim.h"
 #include "wipe.h"
+
+/* Longer than a renewal takes at most. */
+#define CLONE_PATIENCE (60 * USEC_PER_SEC)
 
 /* What was left to do by a wipe that failed halfway is done by the next one. */
 static bool can_be_wiped(const Status *s) {
@@ -36,12 +41,13 @@ static int wipe(const char *detail) {
         if (r < 0)
                 return log_error_errno(r, "%s", s.detail ?: "Out of memory");
         s.reason = REASON_WIPED;
-        s.detail = strdup(detail);
-        r = wipe_mounts(&before, &s);
-        if (r < 0) {
+        q = wipe_mounts(&before, &s);
+        if (r > 0 || q < 0) {
                 log_error("%s", s.detail ?: "Out of memory");
                 s.mounts = TAKE_PTR(before.mounts);
-        }
+                r = -EBUSY;
+        } else
+                s.detail = strdup(detail);
         q = outcome_announce(&s);
         return r < 0 ? r : q;
 }
@@ -86,11 +92,7 @@ int life_renew(const Options *o) {
 }
 
 int life_recover(const Options *o) {
-        uint64_t places = renew_unmount(o);
-        int r = boot_fallback(o);
-
-        renew_remount(o, places);
-        return r;
+        return renew_recover(o);
 }
 
 /* The key may be others' too. */
@@ -150,18 +152,16 @@ static int handle_clone(const Options *o) {
         if (r <= 0)
                 return r;
         r = tell_of_clone(&s);
-        if (o->on_clone == ON_CLONE_WARN || (o->on_clone == ON_CLONE_RENEW && renew_clone()))
+        if (o->on_clone == ON_CLONE_WARN)
                 return r;
+        if (o->on_clone == ON_CLONE_RENEW) {
+                /* It takes the lock itself. */
+                lock_release();
+                if (renew_clone())
+                        return r;
+                (void) lock_take(CLONE_PATIENCE);
+        }
         return end_clone(o);
-}
-
-/* Its key may be younger than the clone, and it writes the status. Longer than its unit takes at most. */
-#define RENEWAL_STEPS 600U
-#define RENEWAL_STEP_USEC 100000U
-
-static void wait_for_renewal(void) {
-        for (unsigned i = 0; i < RENEWAL_STEPS && access(RENEWING_PATH, F_OK) >= 0; i++)
-                (void) usleep(RENEWAL_STEP_USEC);
 }
 
 static int look_for_clone(const Options *o, int log) {
@@ -171,10 +171,12 @@ static int look_for_clone(const Options *o, int log) {
         r = clone_read(log, &cloned);
         if (r < 0 || !cloned)
                 return r;
-        wait_for_renewal();
+        /* The key of a renewal that is under way may be younger than the clone; and it writes the status. */
+        (void) lock_take(CLONE_PATIENCE);
         r = clone_read(log, &cloned);
         if (r >= 0 && cloned)
                 (void) handle_clone(o);
+        lock_release();
         return r;
 }
 

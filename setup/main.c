@@ -13,20 +13,23 @@
 #include <sys/resource.h>
 
 #include "boot.h"
+#include "clock.h"
 #include "end.h"
+#include "escape.h"
 #include "integrity.h"
 #include "life.h"
+#include "lock.h"
 #include "log.h"
 #include "parse.h"
 
-#define MOUNTS_MAX 32 /* renew.h has a bit for each */
-#define VERBS                                                                                   \
-        "encrypt, fallback, directories, check, health, renew, recover, watch, close, forget, " \
-        "shutdown or wipe"
+#define VERBS                                                                                  \
+        "encrypt, fallback, directories, mount, check, health, renew, recover, watch, close, " \
+        "forget, shutdown or wipe"
 
-static DirSpec mounts[MOUNTS_MAX];
+static DirSpec mounts[POOL_MOUNTS_MAX];
 static Options arg = {
         .serial = "ccvm-scratch",
+        .root = "",
         .luks.discard = true,
         .layout.mounts = mounts,
         .disk = true,
@@ -38,8 +41,8 @@ static void help(void) {
         puts("ccvm-scratch-setup [OPTIONS…] VERB\n\n"
              "Puts up the scratch pool. Started by ccvm-scratch-luks.service and the services\n"
              "beside it, with options from ccvm-scratch-generator.\n\n"
-             "Verbs: encrypt, fallback, directories, check, health, renew, recover, watch, close,\n"
-             "       forget, shutdown, wipe\n\n"
+             "Verbs: encrypt, fallback, directories, mount, check, health, renew, recover, watch,\n"
+             "       close, forget, shutdown, wipe\n\n"
              "  -h --help                 Show this help\n"
              "     --version              Show the version\n"
              "     --mount=PATH:MODE:UID:GID:OPTIONS\n"
@@ -54,6 +57,8 @@ static void help(void) {
              "     --integrity=KIND       no or hmac-sha256 (no)\n"
              "     --discard=BOOL         Pass TRIM down to the disk (yes)\n"
              "     --bind                 Mount the directories too, in the running system\n\n"
+             "mount: the directories, for a system that does not do it itself.\n"
+             "     --root=DIRECTORY       Of that system (/)\n\n"
              "fallback, recover: what to do without it. check: what to do if a mount is missing.\n"
              "     --mode=MODE            tmpfs, none or fail (tmpfs)\n"
              "     --size=SIZE            Of the tmpfs, as in tmpfs(5) (50%)\n"
@@ -103,7 +108,7 @@ static int parse_nix_store(const char *value) {
 static int parse_mount(const char *value) {
         int r;
 
-        if (arg.layout.n_mounts == MOUNTS_MAX)
+        if (arg.layout.n_mounts == POOL_MOUNTS_MAX)
                 return -E2BIG;
         r = dirspec_parse(value, &mounts[arg.layout.n_mounts]);
         if (r >= 0)
@@ -125,6 +130,7 @@ enum {
         ARG_SIZE,
         ARG_NO_DISK,
         ARG_ON_CLONE,
+        ARG_ROOT,
 };
 
 static const struct option long_options[] = {
@@ -142,6 +148,7 @@ static const struct option long_options[] = {
         { "size", required_argument, NULL, ARG_SIZE },
         { "no-disk", no_argument, NULL, ARG_NO_DISK },
         { "on-clone", required_argument, NULL, ARG_ON_CLONE },
+        { "root", required_argument, NULL, ARG_ROOT },
         {},
 };
 
@@ -180,6 +187,9 @@ static int parse_option(int option, const char *value) {
                 return 0;
         case ARG_ON_CLONE:
                 return parse_on_clone(value);
+        case ARG_ROOT:
+                arg.root = value;
+                return path_is_clean(value) ? 0 : -EINVAL;
         }
         return -EINVAL;
 }
@@ -220,23 +230,54 @@ static void forbid_dumps(void) {
         (void) setrlimit(RLIMIT_CORE, &(struct rlimit) {});
 }
 
+/* How long a verb waits for another one that works on the pool, and what if that does not end. */
+typedef enum Patience {
+        PATIENCE_UNLOCKED, /* changes nothing, or takes the lock itself */
+        PATIENCE_SKIP,     /* comes again */
+        PATIENCE_FAIL,     /* as long as a look at the health takes */
+        PATIENCE_WIPE,     /* as long as a renewal takes: then the key is destroyed all the same */
+        PATIENCE_CLEAR,    /* follows one that may hang in the kernel for good, and has little time */
+} Patience;
+
+/* Returns 1 to go on, 0 if there is nothing to do. */
+static int take_lock(Patience patience) {
+        static const uint64_t usec[] = {
+                [PATIENCE_SKIP] = 0,
+                [PATIENCE_FAIL] = 10 * USEC_PER_SEC,
+                [PATIENCE_WIPE] = 30 * USEC_PER_SEC,
+                [PATIENCE_CLEAR] = USEC_PER_SEC / 2,
+        };
+        int r = patience == PATIENCE_UNLOCKED ? 0 : lock_take(usec[patience]);
+
+        if (r >= 0)
+                return 1;
+        if (patience == PATIENCE_SKIP)
+                return 0;
+        if (patience == PATIENCE_FAIL)
+                return log_error_errno(r, "Another ccvm-scratch-setup works on the scratch pool, or hangs");
+        log_warning_errno(r, "Another ccvm-scratch-setup works on the scratch pool, or hangs: going on");
+        return 1;
+}
+
 int main(int argc, char *argv[]) {
         static const struct {
                 const char *name;
                 int (*run)(const Options *o);
+                Patience patience;
         } verbs[] = {
-                { "encrypt", boot_encrypt },
-                { "fallback", boot_fallback },
-                { "directories", boot_directories },
-                { "check", boot_check },
-                { "close", boot_close },
-                { "health", life_health },
-                { "renew", life_renew },
-                { "recover", life_recover },
-                { "watch", life_watch },
-                { "wipe", life_wipe },
-                { "forget", end_forget },
-                { "shutdown", end_shutdown },
+                { "encrypt", boot_encrypt, PATIENCE_FAIL },
+                { "fallback", boot_fallback, PATIENCE_CLEAR },
+                { "directories", boot_directories, PATIENCE_CLEAR },
+                { "mount", boot_mount, PATIENCE_CLEAR },
+                { "check", boot_check, PATIENCE_UNLOCKED },
+                { "close", boot_close, PATIENCE_CLEAR },
+                { "health", life_health, PATIENCE_SKIP },
+                { "renew", life_renew, PATIENCE_FAIL },
+                { "recover", life_recover, PATIENCE_CLEAR },
+                { "watch", life_watch, PATIENCE_UNLOCKED },
+                { "wipe", life_wipe, PATIENCE_WIPE },
+                { "forget", end_forget, PATIENCE_CLEAR },
+                { "shutdown", end_shutdown, PATIENCE_CLEAR },
         };
         int r;
 
@@ -247,8 +288,12 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : EXIT_SUCCESS;
 
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(verbs[i].name, argv[optind]))
-                        return verbs[i].run(&arg) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+                if (streq(verbs[i].name, argv[optind])) {
+                        r = take_lock(verbs[i].patience);
+                        if (r > 0)
+                                r = verbs[i].run(&arg);
+                        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+                }
         log_error("Unknown verb '%s': takes " VERBS "; see --help.", argv[optind]);
         return 2;
 }

@@ -2,12 +2,14 @@
 
 #include "manager.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <systemd/sd-bus.h>
 
+#include "clock.h"
 #include "escape.h"
 
-#define STEPS 500U
-#define STEP_USEC 10000U
+#define PAUSE_USEC 10000U
 #define DESTINATION "org.freedesktop.systemd1"
 
 /* There may be no bus. */
@@ -59,9 +61,20 @@ int manager_power_off(void) {
         return r < 0 ? r : sd_bus_call_method(bus, MANAGER, "PowerOff", NULL, NULL, NULL);
 }
 
-/* Until the last part of a property of the unit for name is the word. */
+/* One question of many, none of which may take longer than all of them. */
+static int ask(sd_bus *bus, const char *path, const char *interface, const char *property, uint64_t end,
+               char **ret) {
+        uint64_t now = now_usec();
+
+        if (now >= end)
+                return -ETIMEDOUT;
+        (void) sd_bus_set_method_call_timeout(bus, end - now);
+        return sd_bus_get_property_string(bus, DESTINATION, path, interface, property, NULL, ret);
+}
+
+/* Until a property of the unit for name is the word, or is not. */
 static int wait_for(const char *name, const char *suffix, const char *interface, const char *property,
-                    const char *word) {
+                    const char *word, bool is, uint64_t end) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ char *unit = NULL, *path = NULL;
         int r;
@@ -71,26 +84,30 @@ static int wait_for(const char *name, const char *suffix, const char *interface,
                 r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
         if (r >= 0)
                 r = connect_to_manager(&bus);
-        for (unsigned i = 0; r >= 0 && i < STEPS; i++) {
+        while (r >= 0) {
                 _cleanup_free_ char *value = NULL;
-                const char *slash;
 
-                r = sd_bus_get_property_string(bus, DESTINATION, path, interface, property, NULL, &value);
-                slash = value ? strrchr(value, '/') : NULL;
-                if (r >= 0 && streq(slash ? slash + 1 : value, word))
+                r = ask(bus, path, interface, property, end, &value);
+                if (r >= 0 && streq(value, word) == is)
                         return 0;
-                (void) usleep(STEP_USEC);
+                (void) usleep(PAUSE_USEC);
         }
-        return r < 0 ? r : -ETIMEDOUT;
+        return r;
 }
 
-int manager_wait_for_mount(const char *node) {
-        _cleanup_free_ char *real = realpath(node, NULL);
+int manager_wait_for_device(const char *node, uint64_t end) {
+        _cleanup_free_ char *link = NULL, *path = NULL;
+        struct stat st;
 
-        return real ? wait_for(node, ".device", DESTINATION ".Device", "SysFSPath", strrchr(real, '/') + 1)
+        if (stat(node, &st) < 0)
+                return -errno;
+        if (asprintf(&link, "/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev)) < 0)
+                return -ENOMEM;
+        path = realpath(link, NULL);
+        return path ? wait_for(node, ".device", DESTINATION ".Device", "SysFSPath", path, true, end)
                     : -errno;
 }
 
-int manager_wait_for_unmount(const char *where) {
-        return wait_for(where, ".mount", DESTINATION ".Unit", "ActiveState", "inactive");
+int manager_wait_for_other_mount(const char *where, const char *node, uint64_t end) {
+        return wait_for(where, ".mount", DESTINATION ".Mount", "What", node, false, end);
 }

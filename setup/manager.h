@@ -3,6 +3,8 @@
 
 /* The service manager, asked on its own socket. */
 
+#include <stdint.h>
+
 #include "macro.h"
 
 /* Starts a unit and waits until its job is done, however that ends; one that is queued already is waited
@@ -14,11 +16,11 @@ int manager_power_off(void);
 
 /* The manager learns of mounts by the mount table and of devices by udev, each in its own time. A mount
  * whose device it takes for gone it unmounts (StopPropagatedFrom=, see systemd.mount(5)), and with it what
- * was mounted in its place meanwhile. So whoever changes both waits in between, for at most five seconds.
+ * is mounted in its place by now. So whoever changes both waits in between, until end (now_usec()).
  * -ETIMEDOUT, or what the bus gives. */
 
 /* Until it has seen that the block device node, a link, is the device that it is now, by a mount of it. */
-int manager_wait_for_mount(const char *node);
+int manager_wait_for_device(const char *node, uint64_t end);
 
-/* Until it has seen that nothing is mounted on where, a path without symlinks. */
-int manager_wait_for_unmount(const char *where);
+/* Until it has seen that not node is what is mounted on where, a path without links. */
+int manager_wait_for_other_mount(const char *where, const char *node, uint64_t end);

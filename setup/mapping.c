@@ -142,13 +142,14 @@ int mapping_suspend(const char *name) {
 int mapping_fail(const char *name, uint64_t length) {
         _cleanup_task_ struct dm_task *reload = make_task(DM_DEVICE_RELOAD, name);
         _cleanup_task_ struct dm_task *resume = make_task(DM_DEVICE_RESUME, name);
-        int r;
+        int r = -ENOMEM, q;
 
-        if (!reload || !resume || !dm_task_add_target(reload, 0, length, "error", "") ||
-            !dm_task_no_flush(resume) || !dm_task_skip_lockfs(resume))
-                return -ENOMEM;
-        r = run(reload);
-        return r < 0 ? r : run(resume);
+        if (reload && resume && dm_task_add_target(reload, 0, length, "error", "") &&
+            dm_task_no_flush(resume) && dm_task_skip_lockfs(resume))
+                r = run(reload);
+        /* Without a new table it goes on with the old one. */
+        q = run(resume);
+        return r < 0 ? r : q;
 }
 
 int mapping_rename(const char *name, const char *to) {

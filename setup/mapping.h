@@ -37,7 +37,7 @@ int mapping_get_number(const char *name, dev_t *ret);
 int mapping_suspend(const char *name);
 
 /* Puts an error target of length in the place of what is there, whose memory the kernel frees; a key it
- * clears before. */
+ * clears before. After a failure nobody is held back either. */
 int mapping_fail(const char *name, uint64_t length);
 
 /* Gives it another name; -EBUSY if there is one of that name. */

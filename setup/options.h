@@ -21,6 +21,7 @@ typedef struct Options {
         const FileSystem *file_system;
         LuksOptions luks;
         PoolLayout layout;
+        const char *root; /* of the system that they are mounted in; "" is this one */
         bool bind;        /* mount the directories too */
         bool disk;        /* one was asked for */
         State mode;       /* without the disk: STATE_TMPFS or STATE_NONE, */

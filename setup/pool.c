@@ -11,18 +11,17 @@
 #include "log.h"
 #include "mounted.h"
 #include "mounting.h"
+#include "place.h"
 
-static int make_directory(const DirSpec *d) {
-        _cleanup_free_ char *path = NULL;
-        int r;
+/* The pool's own directory, by the same rules as a mount point: programs may have been at work above it. */
+int pool_make_directory(const DirSpec *d) {
+        _cleanup_close_ int place = place_open(POOL_DIRECTORY, d->path, true, NULL), fd = -EBADF;
 
-        if (asprintf(&path, POOL_DIRECTORY "%s", d->path) < 0)
-                return -ENOMEM;
-        r = mkdir_parents(path, 0755);
-        if (r < 0)
-                return r;
+        if (place < 0)
+                return place;
+        fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         /* In this order: a change of the owner may clear set-id bits. */
-        return chown(path, d->uid, d->gid) < 0 || chmod(path, d->mode) < 0 ? -errno : 0;
+        return fd < 0 || fchown(fd, d->uid, d->gid) < 0 || fchmod(fd, d->mode) < 0 ? -errno : 0;
 }
 
 static int make_directories(const PoolLayout *layout, Status *s) {
@@ -35,7 +34,7 @@ static int make_directories(const PoolLayout *layout, Status *s) {
 
         for (size_t i = 0; i < layout->n_mounts + n_nix; i++) {
                 const DirSpec *d = i < layout->n_mounts ? &layout->mounts[i] : &nix[i - layout->n_mounts];
-                int r = make_directory(d);
+                int r = pool_make_directory(d);
                 if (r < 0)
                         return status_fail(s, REASON_MOUNT, r,
                                            "Failed to make the directory for '%s' in the pool", d->path);
@@ -123,43 +122,137 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         return finish("tmpfs", layout, s);
 }
 
-int pool_bind(const DirSpec *d) {
-        _cleanup_free_ char *source = NULL;
-        char message[MOUNT_MESSAGE_MAX];
-        int r;
+static int compare_paths(const void *a, const void *b) {
+        return strcmp((*(const DirSpec *const *) a)->path, (*(const DirSpec *const *) b)->path);
+}
 
-        if (asprintf(&source, POOL_DIRECTORY "%s", d->path) < 0)
+size_t pool_sort(const PoolLayout *layout, const DirSpec *ret[static POOL_MOUNTS_MAX]) {
+        for (size_t i = 0; i < layout->n_mounts; i++)
+                ret[i] = &layout->mounts[i];
+        qsort(ret, layout->n_mounts, sizeof(*ret), compare_paths);
+        return layout->n_mounts;
+}
+
+int pool_clone(const char *path, const DirSpec *d) {
+        _cleanup_close_ int directory = place_open(POOL_DIRECTORY, path, false, NULL), tree = -EBADF;
+        struct mount_attr attributes = {
+                .attr_set = d->noexec ? MOUNT_ATTR_NOEXEC : 0,
+                .attr_clr = (d->dev ? MOUNT_ATTR_NODEV : 0) | (d->suid ? MOUNT_ATTR_NOSUID : 0),
+        };
+
+        if (directory < 0)
+                return directory;
+        tree = open_tree(directory, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+        if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof(attributes)) < 0)
+                return -errno;
+        return TAKE_FD(tree);
+}
+
+static int detach(int place) {
+        char path[32];
+
+        snprintf(path, sizeof(path), "/proc/self/fd/%i", place);
+        return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
+}
+
+#ifndef MOVE_MOUNT_BENEATH
+#define MOVE_MOUNT_BENEATH 0x00000200 /* Linux 6.5 */
+#endif
+
+int pool_attach(int tree, int place, bool instead) {
+        const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+
+        if (instead && move_mount(tree, "", place, "", flags | MOVE_MOUNT_BENEATH) >= 0)
+                return detach(place);
+        return move_mount(tree, "", place, "", flags) < 0 ? -errno : 0;
+}
+
+/* A mount point, or what is mounted there; *ret is its path as the mount table has it. */
+static int open_place(const char *root, const DirSpec *d, char **ret) {
+        _cleanup_free_ char *real = NULL;
+        _cleanup_close_ int place = place_open(root, d->path, true, &real);
+
+        if (place == -ELOOP)
+                return log_error_errno(place,
+                                       "'%s' is not mounted: on its way is a link that others than root can "
+                                       "have made",
+                                       d->path);
+        if (place < 0)
+                return log_error_errno(place, "Failed to open or make the mount point '%s%s'", root,
+                                       d->path);
+        if (asprintf(ret, "%s%s", root, real) < 0)
                 return log_oom();
-        r = mkdir_parents(d->path, 0755);
-        if (r < 0)
-                return log_error_errno(r, "Failed to create '%s'", d->path);
-        r = mount_it(source, d->path, NULL, dirspec_bind_options(d), message);
-        if (r < 0)
-                log_error("Failed to mount the pool on '%s': %s", d->path, message);
-        return r;
+        return TAKE_FD(place);
+}
+
+static int bind_at(int place, const DirSpec *d, bool instead) {
+        _cleanup_close_ int tree = pool_clone(d->path, d);
+        int r = tree < 0 ? tree : pool_attach(tree, place, instead);
+
+        return r < 0 ? log_error_errno(r, "Failed to mount the pool on '%s'", d->path) : 0;
+}
+
+int pool_bind(const char *root, const DirSpec *d) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int place = open_place(root, d, &path);
+
+        if (place < 0)
+                return place;
+        return mounted_by(place, path) == mounted_at(POOL_DIRECTORY) ? 0 : bind_at(place, d, false);
+}
+
+bool old_pools_have(const OldPools *old, dev_t number) {
+        for (size_t i = 0; number != 0 && i < old->n; i++)
+                if (old->numbers[i] == number)
+                        return true;
+        return false;
+}
+
+void old_pools_add(OldPools *old, dev_t number) {
+        if (number == 0 || old_pools_have(old, number))
+                return;
+        if (old->n == ELEMENTSOF(old->numbers))
+                memmove(old->numbers, old->numbers + 1, --old->n * sizeof(dev_t));
+        old->numbers[old->n++] = number;
+}
+
+int pool_replace(const DirSpec *d, const OldPools *old, bool over) {
+        dev_t pool = mounted_at(POOL_DIRECTORY), top;
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int place = open_place("", d, &path);
+
+        if (place < 0)
+                return place;
+        top = mounted_by(place, path);
+        if (top != 0 && top == pool)
+                return 0;
+        if (old_pools_have(old, top))
+                return bind_at(place, d, true);
+        return top == 0 || over ? bind_at(place, d, false) : 0;
 }
 
 /* One number for all file systems that have it; newer headers call it FS_IOC_SHUTDOWN. */
 #define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
 #define SHUTDOWN_NO_LOG_FLUSH 2U
 
-void pool_abandon(const char *path) {
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+void pool_abandon(int directory, const char *path) {
+        _cleanup_close_ int fd = openat(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         (void) ioctl(fd, IOC_SHUTDOWN, &(uint32_t) { SHUTDOWN_NO_LOG_FLUSH });
 }
 
-/* By the mount table: a file system that has shut down does not tell of itself. */
-int pool_unmount(const char *path, dev_t number) {
-        _cleanup_free_ char *real = realpath(path, NULL);
-        int found = 0;
+int pool_unmount(const char *path, const OldPools *old) {
+        for (int found = 0;; found = 1) {
+                _cleanup_free_ char *real = NULL;
+                _cleanup_close_ int place = place_open("", path, false, &real);
+                int r;
 
-        while (real && number != 0 && mounted_at(real) == number) {
-                if (umount2(real, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-                        return -errno;
-                found = 1;
+                if (place < 0 || !old_pools_have(old, mounted_by(place, real)))
+                        return found;
+                r = detach(place);
+                if (r < 0)
+                        return r;
         }
-        return found;
 }
 
 void pool_detach(void) {

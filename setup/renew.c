@@ -7,14 +7,19 @@
 #include <inttypes.h>
 
 #include "boot.h"
+#include "clock.h"
 #include "fileio.h"
 #include "log.h"
 #include "manager.h"
 #include "mounted.h"
 #include "outcome.h"
 #include "parse.h"
+#include "place.h"
+#include "private.h"
 #include "users.h"
 #include "wipe.h"
+
+#define WAIT_USEC (3 * USEC_PER_SEC) /* for the service manager, in all */
 
 static int refuse_users(const Status *before, bool force) {
         int n = users_tell(before, force ? LOG_NOTICE : LOG_ERR);
@@ -48,72 +53,73 @@ int renew_allow(const Options *o, const Status *before, bool force) {
         return refuse_users(before, force);
 }
 
-/* The number of the pool that was is the file's text: its mounts are still to be replaced. */
-static int note_beginning(dev_t pool) {
+/* Of a renewal that was cut off the pools are still to be replaced too. */
+static void read_beginning(OldPools *old) {
         _cleanup_free_ char *text = NULL;
+        uint64_t number;
+
+        if (file_read(RENEWING_PATH, KIB, &text) < 0)
+                return;
+        for (char *save, *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
+                if (parse_unsigned(word, UINT64_MAX, &number) >= 0)
+                        old_pools_add(old, number);
+}
+
+static int note_beginning(const OldPools *old) {
+        char text[ELEMENTSOF(old->numbers) * 21 + 1] = "";
         int r;
 
-        if (asprintf(&text, "%" PRIu64, (uint64_t) pool) < 0)
-                return log_oom();
+        for (size_t i = 0, l = 0; i < old->n; i++)
+                l += sprintf(text + l, "%" PRIu64 " ", (uint64_t) old->numbers[i]);
         r = file_write_atomic(RENEWING_PATH, text, 0644);
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", RENEWING_PATH) : 0;
 }
 
-static dev_t read_beginning(void) {
-        _cleanup_free_ char *text = NULL;
-        uint64_t pool;
-
-        return file_read(RENEWING_PATH, KIB, &text) >= 0 && parse_unsigned(text, UINT64_MAX, &pool) >= 0
-                       ? (dev_t) pool
-                       : 0;
+/* By any of its mounts: somebody may have unmounted the others. */
+static void abandon(const PoolLayout *layout, const OldPools *old) {
+        pool_abandon(AT_FDCWD, POOL_DIRECTORY);
+        for (size_t i = 0; i < layout->n_mounts; i++) {
+                _cleanup_free_ char *path = NULL;
+                _cleanup_close_ int place = place_open("", layout->mounts[i].path, false, &path);
+                if (place >= 0 && old_pools_have(old, mounted_by(place, path)))
+                        pool_abandon(place, ".");
+        }
 }
 
-/* By any of its mounts: somebody may have unmounted the others. */
-static void abandon(const PoolLayout *layout, dev_t pool) {
-        pool_abandon(POOL_DIRECTORY);
-        for (size_t i = 0; i < layout->n_mounts; i++) {
-                _cleanup_free_ char *path = realpath(layout->mounts[i].path, NULL);
-                if (path && pool != 0 && mounted_at(path) == pool)
-                        pool_abandon(path);
-        }
+/* Until there is another pool. */
+static void tell_there_is_none(const Status *before) {
+        (void) outcome_write(&(Status) { .state = STATE_NONE,
+                                         .mounts = before->mounts,
+                                         .detail = (char *) "The key was destroyed for a renewal, which has "
+                                                            "not come to its end" });
 }
 
 int renew_begin(const Options *o, const Status *before) {
         _cleanup_(status_done) Status s = {};
-        dev_t pool = mounted_number(before);
+        OldPools old = {};
+        bool begun = access(RENEWING_PATH, F_OK) >= 0;
         int r;
 
-        r = note_beginning(pool);
+        read_beginning(&old);
+        old_pools_add(&old, mounted_number(before));
+        r = note_beginning(&old);
         if (r < 0)
                 return r;
-        if (wipe_key(&s) < 0) {
-                (void) unlink(RENEWING_PATH);
+        r = wipe_key(&s);
+        if (r < 0) {
+                if (!begun)
+                        (void) unlink(RENEWING_PATH);
                 log_error("%s", s.detail ?: "Out of memory");
                 return -EIO;
         }
+        if (r > 0)
+                log_warning("%s.", s.detail ?: "Out of memory");
+        tell_there_is_none(before);
         outcome_forget_health();
-        abandon(&o->layout, pool);
+        abandon(&o->layout, &old);
         pool_detach();
         r = luks_put_aside();
         return r < 0 ? log_error_errno(r, "Failed to put the mapping '%s' aside", LUKS_MAPPING) : 0;
-}
-
-/* Returns whether the old pool was mounted there. */
-static bool unmount_old(const DirSpec *d, dev_t old) {
-        int r = pool_unmount(d->path, old);
-
-        if (r < 0)
-                (void) log_error_errno(r, "Failed to unmount '%s'", d->path);
-        return r > 0;
-}
-
-/* Where the old pool was, or over whatever is there if that is how the disk is mounted. What somebody else
- * has mounted stays on top. */
-static void mount_new(const Options *o, const DirSpec *d, bool was_there) {
-        _cleanup_free_ char *path = realpath(d->path, NULL);
-
-        if (was_there || o->bind || !path || mounted_at(path) == 0)
-                (void) pool_bind(d);
 }
 
 static void warn_of_manager(int r) {
@@ -121,13 +127,23 @@ static void warn_of_manager(int r) {
                 (void) log_warning_errno(r, "The service manager does not follow what is mounted");
 }
 
-void renew_mounts(const Options *o) {
-        dev_t old = read_beginning();
+/* The outer ones first. A path that cannot be used costs itself. */
+static void replace(const Options *o, const OldPools *old) {
+        const DirSpec *mounts[POOL_MOUNTS_MAX];
+        size_t n = pool_sort(&o->layout, mounts);
 
+        for (size_t i = 0; i < n; i++)
+                (void) pool_replace(mounts[i], old, o->bind);
+        private_replace(&o->layout, old);
+}
+
+void renew_mounts(const Options *o) {
+        OldPools old = {};
+
+        read_beginning(&old);
         /* With its last mount the old mapping goes. */
-        warn_of_manager(manager_wait_for_mount(LUKS_NODE));
-        for (size_t i = 0; i < o->layout.n_mounts; i++)
-                mount_new(o, &o->layout.mounts[i], unmount_old(&o->layout.mounts[i], old));
+        warn_of_manager(manager_wait_for_device(LUKS_NODE, now_usec() + WAIT_USEC));
+        replace(o, &old);
         (void) unlink(RENEWING_PATH);
 }
 
@@ -146,40 +162,50 @@ static size_t hold_mappings(int fds[static HELD_MAX]) {
         return n;
 }
 
-static int wait_for_unmount(const Options *o, uint64_t places) {
-        int r = manager_wait_for_unmount(POOL_DIRECTORY), q;
+static int wait_for_manager(const Options *o) {
+        uint64_t end = now_usec() + WAIT_USEC;
+        int r = manager_wait_for_other_mount(POOL_DIRECTORY, LUKS_NODE, end);
 
-        for (size_t i = 0; i < o->layout.n_mounts; i++) {
-                _cleanup_free_ char *path = realpath(o->layout.mounts[i].path, NULL);
-                if (!path || !(places & UINT64_C(1) << i) || mounted_at(path) != 0)
-                        continue;
-                q = manager_wait_for_unmount(path);
-                r = r < 0 ? r : q;
+        for (size_t i = 0; r >= 0 && i < o->layout.n_mounts; i++) {
+                _cleanup_free_ char *path = NULL;
+                _cleanup_close_ int place = place_open("", o->layout.mounts[i].path, false, &path);
+                if (place >= 0)
+                        r = manager_wait_for_other_mount(path, LUKS_NODE, end);
         }
         return r;
 }
 
-uint64_t renew_unmount(const Options *o) {
-        dev_t old = read_beginning();
-        int held[HELD_MAX];
-        size_t n = hold_mappings(held);
-        uint64_t places = 0;
+/* Without a pool, where none was asked for, nothing of an old one stays. */
+static void unmount(const Options *o, const OldPools *old) {
+        for (size_t i = 0; i < o->layout.n_mounts; i++) {
+                int r = pool_unmount(o->layout.mounts[i].path, old);
+                if (r < 0)
+                        (void) log_error_errno(r, "Failed to unmount '%s'", o->layout.mounts[i].path);
+        }
+}
 
-        for (size_t i = 0; i < o->layout.n_mounts; i++)
-                if (unmount_old(&o->layout.mounts[i], old))
-                        places |= UINT64_C(1) << i;
+int renew_recover(const Options *o) {
+        OldPools old = {};
+        int held[HELD_MAX], r;
+        size_t n;
+
+        read_beginning(&old);
+        old_pools_add(&old, mounted_at(POOL_DIRECTORY));
+        (void) note_beginning(&old);
         pool_detach();
-        warn_of_manager(wait_for_unmount(o, places));
+        r = boot_fallback(o);
+        /* Until the power is off what is there fails: nothing lands below it. */
+        if (o->mode_fail)
+                return r;
+        n = hold_mappings(held);
+        if (mounted_at(POOL_DIRECTORY) != 0)
+                replace(o, &old);
+        else if (o->mode == STATE_NONE)
+                unmount(o, &old);
+        warn_of_manager(wait_for_manager(o));
         (void) boot_take_down(o);
         while (n > 0)
                 (void) safe_close(held[--n]);
-        return places;
-}
-
-void renew_remount(const Options *o, uint64_t places) {
-        bool pool = mounted_at(POOL_DIRECTORY) != 0; /* not with Fallback=none */
-
-        for (size_t i = 0; pool && i < o->layout.n_mounts; i++)
-                mount_new(o, &o->layout.mounts[i], places & UINT64_C(1) << i);
         (void) unlink(RENEWING_PATH);
+        return r;
 }

@@ -32,7 +32,25 @@ static int suspend_in_time(void) {
 static int wipe_integrity(Status *s) {
         int r = integrity_close(0);
 
-        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to remove the tags") : 0;
+        if (r >= 0)
+                return 0;
+        (void) status_fail(s, REASON_INTERNAL, r, "The key is destroyed, and the tags are not all removed");
+        return 1;
+}
+
+/* Nothing ends the process in between but SIGKILL: whoever uses the mapping would wait for good. */
+static int fail_in_time(uint64_t length) {
+        sigset_t all, before;
+        int r;
+
+        (void) sigfillset(&all);
+        (void) sigdelset(&all, SIGALRM);
+        (void) sigprocmask(SIG_BLOCK, &all, &before);
+        r = suspend_in_time();
+        if (r >= 0)
+                r = mapping_fail(LUKS_MAPPING, length);
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        return r;
 }
 
 int wipe_key(Status *s) {
@@ -43,27 +61,25 @@ int wipe_key(Status *s) {
         if (r == -ENODEV)
                 return wipe_integrity(s);
         if (r >= 0)
-                r = suspend_in_time();
+                r = fail_in_time(length);
         if (r == -ETIMEDOUT)
                 return status_fail(s, REASON_INTERNAL, 0,
                                    "The disk does not finish what was sent to it, and the kernel keeps the "
                                    "key until then; try again, or power off");
-        if (r >= 0)
-                r = mapping_fail(LUKS_MAPPING, length);
         return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to wipe the key") : wipe_integrity(s);
 }
 
 /* The overlay of /nix/store stays: its lower layer is what the system runs from. */
 int wipe_mounts(const Status *before, Status *s) {
-        dev_t number = mounted_number(before);
+        OldPools old = { .numbers = { mounted_number(before) }, .n = 1 };
         int r = 0, q;
 
         for (char **m = before->mounts; m && *m; m++) {
-                q = pool_unmount(*m, number);
+                q = pool_unmount(*m, &old);
                 r = r < 0 ? r : q;
         }
         if (r >= 0)
-                r = pool_unmount(POOL_DIRECTORY, number);
+                r = pool_unmount(POOL_DIRECTORY, &old);
         q = mapping_remove(LUKS_MAPPING);
         r = r < 0 ? r : q;
         return r < 0 ? status_fail(s, REASON_WIPED, r, "The key is destroyed, but not all mounts are gone")

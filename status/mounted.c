@@ -5,6 +5,9 @@
 #include <libmount.h>
 #include <sys/stat.h>
 
+#include "fileio.h"
+#include "parse.h"
+
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
 
 #define MOUNT_TABLE "/proc/self/mountinfo"
@@ -25,6 +28,38 @@ dev_t mounted_at(const char *path) {
         struct libmnt_fs *fs = table ? mnt_table_find_target(table, path, MNT_ITER_BACKWARD) : NULL;
 
         return fs ? mnt_fs_get_devno(fs) : 0;
+}
+
+/* The number of the mount that fd is in: by the kernel's own word of fd, as a file system that has failed
+ * does not answer. */
+static int read_mount_id(int fd) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        const char *id;
+
+        if (asprintf(&path, "/proc/self/fdinfo/%i", fd) < 0 || file_read(path, 4 * KIB, &text) < 0)
+                return -1;
+        id = strstr(text, "mnt_id:");
+        return id ? atoi(id + strlen("mnt_id:")) : -1;
+}
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
+
+dev_t mounted_by(int fd, const char *path) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+        int id = read_mount_id(fd);
+        struct libmnt_fs *fs;
+
+        while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0)
+                if (mnt_fs_get_id(fs) == id)
+                        return streq(mnt_fs_get_target(fs), path) ? mnt_fs_get_devno(fs) : 0;
+        return 0;
+}
+
+bool mounted_is_private(struct libmnt_fs *fs) {
+        const char *name = strstr(mnt_fs_get_root(fs) ?: "", "/systemd-private-");
+
+        return name && streq(name + 1 + strcspn(name + 1, "/"), "/tmp");
 }
 
 dev_t mounted_number(const Status *s) {
@@ -150,8 +185,6 @@ bool mounted_overlay_names(struct libmnt_fs *fs, char **paths) {
         }
         return options_name(options, POOL_DIRECTORY);
 }
-
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
 
 int mounted_in_use(const Status *s) {
         _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);

@@ -15,6 +15,10 @@ int mounted_pool(dev_t *ret);
  * that of stat(2); 0 if nothing is. */
 dev_t mounted_at(const char *path);
 
+/* The same of the mount that the descriptor fd is the root of, at path: also if something lies above or
+ * below it. 0 if fd is a directory within a mount. */
+dev_t mounted_by(int fd, const char *path);
+
 /* That of the pool's mounts, also if its own mount point is not among them: then by the mapping, which does
  * not help with btrfs. 0 if there is no pool. */
 dev_t mounted_number(const Status *s);
@@ -37,3 +41,6 @@ struct libmnt_fs;
 /* Whether a mount is an overlay with a layer below one of paths (NULL-terminated, or NULL), or on the pool
  * by its own mount point; or one below such a path with layers by relative names. */
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths);
+
+/* Whether a mount is the private /tmp or /var/tmp of a service (PrivateTmp=), by its name. */
+bool mounted_is_private(struct libmnt_fs *fs);

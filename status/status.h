@@ -25,8 +25,10 @@
 #define TAGS_PATH STATUS_DIRECTORY "/tags"
 /* How many sectors did not match their tags (setup/integrity.h); there once there are any. */
 #define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"
-/* While a renewal is under way, or after one that was cut off: number of the pool's device before. */
+/* While a renewal is under way, or after one that was cut off: numbers of the earlier pools' devices. */
 #define RENEWING_PATH STATUS_DIRECTORY "/renewing"
+/* What is locked by whoever works on the pool (setup/lock.h). */
+#define LOCK_PATH STATUS_DIRECTORY "/lock"
 /* The next renewal is to happen whoever uses the pool. */
 #define FORCE_PATH STATUS_DIRECTORY "/force"
 #define POOL_DIRECTORY STATUS_DIRECTORY "/pool"

@@ -29,12 +29,14 @@ typedef struct Search {
         dev_t pool;         /* as the mount table has it, which for btrfs no stat(2) gives */
         Numbers mounts;     /* of the pool, in all namespaces, by the kernel's numbers */
         Numbers namespaces; /* that were looked at */
+        char *units;        /* of the service manager, that use it: each with a blank before it */
         int count;
 } Search;
 
 static void search_done(Search *s) {
         free(s->mounts.values);
         free(s->namespaces.values);
+        free(s->units);
 }
 
 static bool numbers_have(const Numbers *l, uint64_t value) {
@@ -54,16 +56,55 @@ static int numbers_add(Numbers *l, uint64_t value) {
         return 0;
 }
 
+/* Of a line of /proc/PID/cgroup: what the slices hold is a unit of the service manager, and what that
+ * holds is its own affair. The caller frees it; NULL if there is none. */
+static char *find_unit(char *cgroup) {
+        cgroup[strcspn(cgroup, "\n")] = 0;
+        for (char *save, *part = strtok_r(cgroup, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+                size_t l = strlen(part);
+                if (l > 6 && streq(part + l - 6, ".scope"))
+                        return strdup(part);
+                if (l > 8 && streq(part + l - 8, ".service"))
+                        return strdup(part);
+        }
+        return NULL;
+}
+
+static char *read_unit(const char *pid) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+
+        return asprintf(&path, "/proc/%s/cgroup", pid) >= 0 && file_read(path, 4 * KIB, &text) >= 0
+                       ? find_unit(text)
+                       : NULL;
+}
+
+/* Each once. */
+static void note_unit(Search *s, const char *unit) {
+        size_t l = strlen(unit);
+        char *units;
+
+        for (const char *p = s->units; p && (p = strstr(p, unit)); p += l)
+                if (p[-1] == ' ' && (p[l] == ' ' || p[l] == 0))
+                        return;
+        if (asprintf(&units, "%s %s", s->units ?: "", unit) < 0)
+                return;
+        free(s->units);
+        s->units = units;
+}
+
 /* pid: who uses it, or in whose mount namespace it is; NULL if that is nobody's. */
 static void tell(Search *s, const char *what, const char *how, const char *pid) {
-        _cleanup_free_ char *path = NULL, *name = NULL;
+        _cleanup_free_ char *path = NULL, *name = NULL, *unit = pid ? read_unit(pid) : NULL;
 
+        if (unit)
+                note_unit(s, unit);
         if (s->count++ >= TOLD_MAX)
                 return;
         if (pid && asprintf(&path, "/proc/%s/comm", pid) >= 0 && file_read(path, KIB, &name) >= 0)
                 name[strcspn(name, "\n")] = 0;
         if (pid)
-                (void) log_full(s->level, 0, "'%s' is %s %s (process %s).", what, how, name ?: "?", pid);
+                (void) log_full(s->level, 0, "'%s' is %s %s (process %s%s%s).", what, how, name ?: "?", pid,
+                                unit ? " of " : "", unit ?: "");
         else
                 (void) log_full(s->level, 0, "'%s' is %s.", what, how);
 }
@@ -78,23 +119,31 @@ static bool is_on_pool(const Search *s, const char *path) {
                numbers_have(&s->mounts, sx.stx_mnt_id);
 }
 
+static bool is_at_or_below(const char *path, const char *own) {
+        const char *rest = startswith(path, own);
+
+        return rest && (*rest == 0 || *rest == '/');
+}
+
+/* What lies below one goes with it: also a mount of the pool on itself, as container engines leave behind
+ * that were killed. Who has a file open there is found by the file. */
 static bool is_own_target(const Search *s, const char *target) {
-        if (streq(target, POOL_DIRECTORY))
+        if (is_at_or_below(target, POOL_DIRECTORY))
                 return true;
         for (char **m = s->status->mounts; m && *m; m++) {
-                _cleanup_free_ char *path = realpath(*m, NULL); /* a symlink can be a mount point */
-                if (streq(path ?: *m, target))
+                _cleanup_free_ char *path = realpath(*m, NULL); /* there may be a link of root's in it */
+                if (is_at_or_below(target, path ?: *m))
                         return true;
         }
         return false;
 }
 
 /* Below another mount of the pool on the same target, as a service has it that may write to a path alone
- * (ReadWritePaths=). That one does not go with the pool's own. */
+ * (ReadWritePaths=). That one does not go with the pool's own; a private /tmp is replaced. */
 static bool is_covered(const Search *s, struct libmnt_table *table, struct libmnt_fs *fs) {
         struct libmnt_fs *top = mnt_table_find_target(table, mnt_fs_get_target(fs), MNT_ITER_BACKWARD);
 
-        return top != fs && mnt_fs_get_devno(top) == s->pool;
+        return top != fs && mnt_fs_get_devno(top) == s->pool && !mounted_is_private(top);
 }
 
 /* In another namespace the copy of a mount that is shared goes with it, and one that is private stays. */
@@ -109,11 +158,17 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
 
 /* pid: of a process in the namespace, or NULL for this process's own. */
+static bool is_use(const Search *s, struct libmnt_table *table, struct libmnt_fs *fs, const char *pid) {
+        if (pid && mounted_is_private(fs))
+                return false;
+        return !is_own_target(s, mnt_fs_get_target(fs)) || (pid && !goes_with_own(s, table, fs));
+}
+
 static int look_at_mount(Search *s, struct libmnt_table *table, struct libmnt_fs *fs, const char *pid) {
         const char *target = mnt_fs_get_target(fs);
 
         if (mnt_fs_get_devno(fs) == s->pool) {
-                if (!is_own_target(s, target) || (pid && !goes_with_own(s, table, fs)))
+                if (is_use(s, table, fs, pid))
                         tell(s, target,
                              pid ? "a mount of the pool in the namespace of" : "a mount of the pool", pid);
                 return numbers_add(&s->mounts, mnt_fs_get_id(fs));
@@ -239,6 +294,19 @@ static void look_at_loop_devices(Search *s) {
         globfree(&found);
 }
 
+/* The server in the kernel, which is no process. */
+static void look_at_exports(Search *s) {
+        _cleanup_free_ char *text = NULL;
+
+        if (file_read("/proc/fs/nfsd/exports", MIB, &text) < 0)
+                return;
+        for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                line[strcspn(line, " \t")] = 0;
+                if (line[0] == '/' && is_on_pool(s, line))
+                        tell(s, line, "exported by NFS; see exportfs(8)", NULL);
+        }
+}
+
 static void look_at_swaps(Search *s) {
         _cleanup_free_ char *text = NULL;
 
@@ -272,7 +340,10 @@ int users_tell(const Status *status, int level) {
                 return r;
         look_at_loop_devices(&s);
         look_at_swaps(&s);
+        look_at_exports(&s);
         if (s.count > TOLD_MAX)
                 (void) log_full(level, 0, "And %i more.", s.count - TOLD_MAX);
+        if (s.units)
+                (void) log_full(level, 0, "'systemctl stop%s' ends those that are units.", s.units);
         return s.count;
 }

@@ -64,13 +64,17 @@ static void check_line(const char *line, bool continued) {
                 "ExecStart=",
                 "ExecStopPost=",
                 "ConditionPathIsDirectory=/",
+                "ConditionPathIsMountPoint=/run/ccvm-scratch/pool",
                 "ConditionPathIsReadWrite=|/sysroot",
                 "ConditionPathIsDirectory=|/sysroot/",
                 "ConditionPathExists=/dev/disk/by-id/virtio-",
                 "ConditionPathExists=!/sysroot/",
                 "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store",
                 "WantsMountsFor=/",
+                "Type=oneshot",
                 "Type=overlay",
+                "RemainAfterExit=yes",
+                "Description=Scratch Pool in a System That Does Not Mount It Itself",
                 "What=overlay",
                 "RequiresMountsFor=/",
                 "Options=lowerdir=/",
@@ -79,6 +83,7 @@ static void check_line(const char *line, bool continued) {
                 "FailureAction=poweroff-force",
                 "Description=Writable Overlay",
                 "Documentation=man:",
+                "DefaultDependencies=no",
         };
 
         for (const char *p = line; *p; p++)
@@ -172,7 +177,7 @@ static void check_service(const Config *c, const char *name, bool luks) {
         check_arguments(c, text, luks);
 }
 
-/* Finds each mount's unit without the code that has named it. */
+/* Finds each mount's unit without the code that has named it. In the initrd the program mounts instead. */
 static void check_mounts(const Config *c, const char *sysroot) {
         DIR *dir = opendir(directory);
         size_t binds = 0;
@@ -195,7 +200,7 @@ static void check_mounts(const Config *c, const char *sysroot) {
                         check_bind(e->d_name, sysroot, "/nix", where);
         }
         closedir(dir);
-        CHECK(binds == (c->hotplug ? 0 : c->n_mounts));
+        CHECK(binds == (c->hotplug || *sysroot ? 0 : c->n_mounts));
 }
 
 void fuzz_target(const char *text, size_t size) {
@@ -216,5 +221,7 @@ void fuzz_target(const char *text, size_t size) {
                 check_service(&c, "ccvm-scratch-luks.service.d/50-ccvm-scratch.conf", true);
         check_service(&c, "ccvm-scratch-tmpfs.service.d/50-ccvm-scratch.conf", false);
         check_mounts(&c, sysroot);
+        if (*sysroot && !c.hotplug && c.n_mounts > 0)
+                check_service(&c, "ccvm-scratch-mounts.service", false);
         empty_directory();
 }

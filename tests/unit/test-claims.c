@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "test.h"
+#include <sys/stat.h>
+
+#include "root.h"
 
 #include "claims.h"
 
@@ -55,12 +57,34 @@ static void test_other_words(void **state) {
         assert_false(claims_come_late(&c, "/up"));
 }
 
+/* As systemd-fstab-generator has them: a path in normal form, and where a link of root's leads. */
+static void test_paths(void **state) {
+        _cleanup_free_ char *srv = NULL, *link = NULL;
+        _cleanup_(claims_done) Claims c = {};
+
+        if (geteuid() != 0)
+                skip();
+        put("/etc/fstab", "a /scratch/ ext4\nb //data//x/. ext4\nc /srv/cache ext4 nofail\nd none swap\n"
+                          "e ../x ext4\n");
+        assert_true(asprintf(&srv, "%s/var/srv", root) > 0);
+        assert_true(asprintf(&link, "%s/srv", root) > 0);
+        assert_int_equal(mkdir_parents(srv, 0755), 0);
+        assert_int_equal(symlink("var/srv", link), 0);
+        assert_int_equal(claims_load(&c, root, false, ""), 0);
+        assert_non_null(claims_find(&c, "/scratch"));
+        assert_non_null(claims_find(&c, "/data/x"));
+        assert_null(claims_find(&c, "/srv/cache"));
+        assert_true(claims_find(&c, "/var/srv/cache")->nofail);
+        assert_int_equal(c.n, 3);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_cmdline),
                 cmocka_unit_test(test_initrd),
                 cmocka_unit_test(test_other_words),
+                cmocka_unit_test(test_paths),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, make_root, remove_root);
 }
