@@ -3,6 +3,7 @@
 #include "conffile.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #define BLANK " \t\r"
 
@@ -110,12 +111,17 @@ static int paths_add(Paths *p, char *path) {
         return 0;
 }
 
+/* No name, or no directory that could have it; anything else is there in some way. */
+static bool is_absent(int error) {
+        return error == ENOENT || error == ENOTDIR;
+}
+
 static int add_main_file(Paths *p, const char *root, const char *name) {
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 char *path = NULL;
                 if (asprintf(&path, "%s%s/%s", root, directories[i], name) < 0)
                         return -ENOMEM;
-                if (access(path, F_OK) >= 0)
+                if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 || !is_absent(errno))
                         return paths_add(p, path);
                 free(path);
         }
@@ -138,8 +144,10 @@ static int add_drop_ins(Paths *p, size_t from, const char *directory) {
         int n, r = 0;
 
         n = scandir(directory, &entries, is_drop_in, NULL);
+        if (n < 0 && errno == ENOMEM)
+                return -ENOMEM;
         if (n < 0)
-                return errno == ENOMEM ? -ENOMEM : 0;
+                return is_absent(errno) ? 0 : paths_add(p, strdup(directory));
         for (int i = 0; i < n; i++) {
                 bool known = false;
                 char *path = NULL;

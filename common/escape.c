@@ -23,6 +23,25 @@ bool path_is_clean(const char *path) {
         return true;
 }
 
+void path_simplify(char *path) {
+        bool absolute = path[0] == '/';
+        char *to = path;
+
+        for (const char *from = path; *from;) {
+                size_t slashes = strspn(from, "/"), l = strcspn(from += slashes, "/");
+                if (l > 0 && !(l == 1 && from[0] == '.')) {
+                        if (slashes > 0)
+                                *to++ = '/';
+                        memmove(to, from, l);
+                        to += l;
+                }
+                from += l;
+        }
+        if (absolute && to == path)
+                *to++ = '/';
+        *to = 0;
+}
+
 int unit_name_from_path(const char *path, const char *suffix, char **ret) {
         _cleanup_free_ char *name = NULL;
         size_t n = 0;

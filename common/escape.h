@@ -10,6 +10,10 @@
  * of control characters. */
 bool path_is_clean(const char *path);
 
+/* Takes out of an absolute path what systemd's path_simplify() does: repeated slashes, one at its end, and
+ * "." between them. */
+void path_simplify(char *path);
+
 /* The unit name for a clean path, as "systemd-escape --path" makes it, with suffix (".mount") appended; root
  * is "-". The caller frees it. -EINVAL if the path is not clean or the name too long for a unit (255),
  * -ENOMEM. */

@@ -8,14 +8,31 @@
 #include "escape.h"
 #include "parse.h"
 
-/* where: as it is, or below /sysroot (as NixOS writes it in its initrd). options: of mount(8), or NULL. */
-static int add(Claims *c, const char *source, const char *where, const char *options) {
-        struct mntent m = { .mnt_opts = (char *) options ?: "" };
-        const char *below = startswith(where, "/sysroot");
+/* Those that systemd takes for such (fstype_is_network()), as far as an fstab has them. */
+static bool is_network(const char *type) {
+        static const char *const types[] = {
+                "afs", "ceph", "cifs", "davfs", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "sshfs",
+        };
 
-        where = below && *below ? below : where;
+        type = startswith(type, "fuse.") ?: type;
+        for (size_t i = 0; i < ELEMENTSOF(types); i++)
+                if (streq(types[i], type))
+                        return true;
+        return false;
+}
+
+/* path: as it is, or below /sysroot (as NixOS writes it in its initrd). type and options: of mount(8), or
+ * NULL. */
+static int add(Claims *c, const char *source, const char *path, const char *type, const char *options) {
+        struct mntent m = { .mnt_opts = (char *) options ?: "" };
+        _cleanup_free_ char *simple = strdup(path);
+
+        if (!simple)
+                return -ENOMEM;
+        path_simplify(simple);
+        const char *below = startswith(simple, "/sysroot"), *where = below && *below == '/' ? below : simple;
         if (!path_is_clean(where))
-                return 0; /* "none", or a way of writing that is not worth following */
+                return 0; /* "none", or one with "..", which systemd does not mount either */
         Claim *claims = reallocarray(c->claims, c->n + 1, sizeof(Claim));
         if (!claims)
                 return -ENOMEM;
@@ -25,6 +42,7 @@ static int add(Claims *c, const char *source, const char *where, const char *opt
                 .source = source,
                 .noauto = hasmntopt(&m, "noauto"),
                 .nofail = hasmntopt(&m, "nofail"),
+                .netdev = hasmntopt(&m, "_netdev") || is_network(type ?: ""),
         };
         return claims[c->n++].where ? 0 : -ENOMEM;
 }
@@ -42,7 +60,7 @@ static int add_file(Claims *c, const char *root, const char *path, const char *s
                 return 0;
         while (r >= 0 && (m = getmntent(f)))
                 if (!streq(m->mnt_type, "swap"))
-                        r = add(c, source, m->mnt_dir, m->mnt_opts);
+                        r = add(c, source, m->mnt_dir, m->mnt_type, m->mnt_opts);
         endmntent(f);
         return r;
 }
@@ -81,9 +99,8 @@ static int on_word(const char *key, const char *value, void *userdata) {
         if (!copy)
                 return -ENOMEM;
         (void) strsep(&rest, ":");
-        const char *where = strsep(&rest, ":");
-        (void) strsep(&rest, ":");
-        return where ? add(w->claims, "systemd.mount-extra=", where, rest) : 0;
+        const char *where = strsep(&rest, ":"), *type = strsep(&rest, ":");
+        return where ? add(w->claims, "systemd.mount-extra=", where, type, rest) : 0;
 }
 
 int claims_load(Claims *c, const char *root, bool initrd, const char *cmdline) {
@@ -121,6 +138,12 @@ const Claim *claims_find_above(const Claims *c, const char *path) {
                 }
         }
         return found;
+}
+
+bool claims_come_late(const Claims *c, const char *path) {
+        const Claim *claim = claims_find(c, path) ?: claims_find_above(c, path);
+
+        return claim && (claim->nofail || claim->netdev);
 }
 
 void claims_done(Claims *c) {

@@ -9,7 +9,7 @@
 typedef struct Claim {
         char *where;        /* owned; without /sysroot */
         const char *source; /* that says so, for warnings; a constant */
-        bool noauto, nofail;
+        bool noauto, nofail, netdev;
 } Claim;
 
 typedef struct Claims {
@@ -27,5 +27,9 @@ const Claim *claims_find(const Claims *c, const char *path);
 
 /* The line that mounts the directory which is nearest above path; NULL if none does. */
 const Claim *claims_find_above(const Claims *c, const char *path);
+
+/* Whether what is mounted on path, or nearest above it, may come when the early boot is over: it is nofail,
+ * or needs a network. */
+bool claims_come_late(const Claims *c, const char *path);
 
 void claims_done(Claims *c);

@@ -13,9 +13,9 @@
  * order with the system's own. Without an initrd the whole graph is written there.
  *
  * Beside the units it writes udev's rule for the disk, and /run/ccvm-scratch/config: what was asked for, by
- * which the real root knows what the initrd did, and ccvm-scratch(1) that something was asked for at all.
- * And in the initrd copies of our credentials: NixOS binds /run for the real root, without what is mounted
- * below it. */
+ * which the real root knows what the initrd did, and ccvm-scratch(1) that something was asked for at all; in
+ * /run/ccvm-scratch/refused what of it was not taken. And in the initrd copies of our credentials: NixOS
+ * binds /run for the real root, without what is mounted below it. */
 
 #include "claims.h"
 #include "config.h"
@@ -27,10 +27,9 @@
 
 #define ATTEMPTED "/run/ccvm-scratch/attempted"
 #define ASKED "/run/ccvm-scratch/config"
+#define REFUSED "/run/ccvm-scratch/refused"
+#define REFUSED_BY_INITRD "/run/ccvm-scratch/refused-by-initrd"
 #define CREDENTIALS "/run/ccvm-scratch/credentials"
-
-/* The kernel's own limit is 2 to 4 KiB; a boot loader's or a test's may be longer. */
-#define CMDLINE_MAX (64 * KIB)
 
 static bool in_initrd(void) {
         const char *e = getenv("SYSTEMD_IN_INITRD");
@@ -47,11 +46,22 @@ static bool initrd_has_attempted(const char *root) {
                startswith(text, "initrd");
 }
 
-/* In a container the command line is the host's, and so are the disks. */
-static bool in_container(void) {
-        const char *e = getenv("SYSTEMD_VIRTUALIZATION");
+/* Of the namespace of the kernel's own init: PROC_PID_INIT_INO. */
+#define INITIAL_PID_NAMESPACE "pid:[4026531836]"
 
-        return e && startswith(e, "container:");
+/* In a container the command line is the host's, and so are the disks. The service manager also takes a VM
+ * for one whose image has a file that container engines leave (/.dockerenv); but what is PID 1 of the
+ * initial namespace has the kernel, the command line and the disks for itself. */
+static bool in_container(const char *root) {
+        const char *e = getenv("SYSTEMD_VIRTUALIZATION");
+        _cleanup_free_ char *path = NULL;
+        char namespace[sizeof(INITIAL_PID_NAMESPACE) + 1];
+
+        if (!e || !startswith(e, "container:") || asprintf(&path, "%s/proc/self/ns/pid", root) < 0)
+                return false;
+        ssize_t n = readlink(path, namespace, sizeof(namespace) - 1);
+        namespace[n < 0 ? 0 : n] = 0;
+        return !streq(namespace, INITIAL_PID_NAMESPACE);
 }
 
 /* After a crash the kernel that writes the dump has the command line of the one that crashed. */
@@ -61,105 +71,110 @@ static bool in_crash_kernel(const char *root) {
         return asprintf(&path, "%s/proc/vmcore", root) >= 0 && access(path, F_OK) >= 0;
 }
 
-/* What the initrd was asked for, or NULL. The caller frees it. */
-static char *read_asked(const char *root) {
-        _cleanup_free_ char *path = NULL;
-        char *text = NULL;
+#define TEXT_MAX (64 * KIB)
 
-        return asprintf(&path, "%s" ASKED, root) >= 0 && file_read(path, 64 * KIB, &text) >= 0 ? text : NULL;
+/* A file below root, for the caller to free. */
+static int read_below(const char *root, const char *name, char **ret) {
+        _cleanup_free_ char *path = NULL;
+
+        return asprintf(&path, "%s%s", root, name) < 0 ? -ENOMEM : file_read(path, TEXT_MAX, ret);
 }
 
-static void write_asked(const char *root, const char *text) {
+static void write_below(const char *root, const char *name, const char *text) {
         _cleanup_free_ char *path = NULL;
-        int r = asprintf(&path, "%s" ASKED, root) < 0 ? -ENOMEM : file_update(path, text);
+        int r = asprintf(&path, "%s%s", root, name) < 0 ? -ENOMEM : file_update(path, text);
 
         if (r < 0)
-                log_warning_errno(r, "Failed to write '%s'", ASKED);
+                log_warning_errno(r, "Failed to write '%s'", name);
 }
 
-#define CREDENTIAL_MAX (64 * KIB)
-
-/* The text of a system credential, or NULL. The caller frees it. One that cannot be read counts as empty,
- * and not as if nobody had demanded anything. */
-static char *read_passed_credential(const char *name) {
+/* The text of a system credential, for the caller to free. */
+static int read_passed_credential(const char *name, char **ret) {
         const char *directory = getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;
-        char *text = NULL;
-        int r;
 
-        if (!directory || asprintf(&path, "%s/%s", directory, name) < 0)
-                return NULL;
-        r = file_read(path, CREDENTIAL_MAX, &text);
-        if (r >= 0 || r == -ENOENT)
-                return text;
-        log_warning_errno(r, "Failed to read credential '%s', taken for empty", name);
-        return strdup("");
+        if (!directory)
+                return -ENOENT;
+        return asprintf(&path, "/%s", name) < 0 ? -ENOMEM : read_below(directory, path, ret);
 }
 
-/* The same; in the real root the initrd's copy, if it was not passed on. */
-static char *read_credential(const char *root, const char *name) {
-        char *text = read_passed_credential(name);
+/* The same; in the real root the initrd's copy, if it was not passed on. NULL if there is none. */
+static int read_credential(const char *root, const char *name, char **ret) {
         _cleanup_free_ char *copy = NULL;
+        int r;
 
-        if (!text && !in_initrd() && asprintf(&copy, "%s" CREDENTIALS "/%s", root, name) >= 0)
-                (void) file_read(copy, CREDENTIAL_MAX, &text);
-        return text;
+        r = read_passed_credential(name, ret);
+        if (r == -ENOENT && !in_initrd())
+                r = asprintf(&copy, CREDENTIALS "/%s", name) < 0 ? -ENOMEM : read_below(root, copy, ret);
+        return r == -ENOENT ? 0 : r;
 }
 
 static void copy_credentials(const char *root) {
         static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk", "ccvm.fallback" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                _cleanup_free_ char *copy = NULL, *text = read_passed_credential(names[i]);
-                int r;
+                _cleanup_free_ char *copy = NULL, *text = NULL;
 
-                if (!text)
-                        continue;
-                r = asprintf(&copy, "%s" CREDENTIALS "/%s", root, names[i]) < 0 ? -ENOMEM
-                                                                                : file_update(copy, text);
-                if (r < 0)
-                        log_warning_errno(r, "Failed to copy credential '%s'", names[i]);
+                if (read_passed_credential(names[i], &text) >= 0 &&
+                    asprintf(&copy, CREDENTIALS "/%s", names[i]) >= 0)
+                        write_below(root, copy, text);
         }
 }
 
 /* systemd's generators read $SYSTEMD_PROC_CMDLINE in their tests; so does this one. */
-static char *read_cmdline(void) {
+static int read_cmdline(char **ret) {
         const char *e = getenv("SYSTEMD_PROC_CMDLINE");
-        char *text = NULL;
-        int r;
 
-        if (e)
-                return strdup(e);
-        r = file_read("/proc/cmdline", CMDLINE_MAX, &text);
-        if (r < 0)
-                log_warning_errno(r, "Failed to read '/proc/cmdline', ignored");
-        return r < 0 ? strdup("") : text;
+        if (!e)
+                return file_read("/proc/cmdline", TEXT_MAX, ret);
+        *ret = strdup(e);
+        return *ret ? 0 : -ENOMEM;
 }
 
-/* A credential of one word, which may end as files on the host do. */
-static char *read_word(const char *root, const char *name) {
-        char *text = read_credential(root, name);
+/* Reads a credential of one word, which may end as files on the host do. */
+static int read_word(const char *root, const char *name, char **ret) {
+        int r = read_credential(root, name, ret);
 
-        if (text)
-                text[strcspn(text, "\n")] = 0;
-        return text;
+        if (r >= 0 && *ret)
+                (*ret)[strcspn(*ret, "\n")] = 0;
+        return r;
 }
 
-static int load(Config *c, const char *root, bool attempted, const char *cmdline) {
-        _cleanup_free_ char *conf = read_credential(root, "ccvm.conf"), *asked = NULL,
-                            *vm_disk = read_word(root, "ccvm.vm-disk"),
-                            *fallback = read_word(root, "ccvm.fallback");
+/* cmdline_error: if it could not be read. */
+static int load(Config *c, const char *root, bool attempted, const char *cmdline, int cmdline_error) {
+        _cleanup_free_ char *conf = NULL, *asked = NULL, *refused = NULL, *vm_disk = NULL, *fallback = NULL;
+        ConfigSources sources = { .root = root, .cmdline = cmdline, .cmdline_error = cmdline_error };
         int r;
 
-        if (attempted)
-                asked = read_asked(root);
-        r = config_load(c, &(ConfigSources) { .root = root,
-                                              .initrd = asked,
-                                              .conf = conf,
-                                              .vm_disk = vm_disk,
-                                              .cmdline = cmdline,
-                                              .fallback = fallback });
+        sources.conf_error = read_credential(root, "ccvm.conf", &conf);
+        sources.vm_disk_error = read_word(root, "ccvm.vm-disk", &vm_disk);
+        /* One that cannot be read counts as a word that Fallback= does not take. */
+        r = read_word(root, "ccvm.fallback", &fallback);
+        sources.fallback = r < 0 ? "" : fallback;
+        if (attempted) {
+                sources.initrd_error = read_below(root, ASKED, &asked);
+                (void) read_below(root, REFUSED_BY_INITRD, &refused);
+        }
+        sources.initrd = asked;
+        sources.refused = refused;
+        sources.conf = conf;
+        sources.vm_disk = vm_disk;
+        r = config_load(c, &sources);
         return r < 0 ? log_error_errno(r, "Failed to read the configuration") : 0;
+}
+
+/* For ccvm-scratch(1); in the initrd for the real root, whose generator adds to it what it refuses itself.
+ * What was refused once may be mended by now, or be nothing that matters any more. */
+static void tell_refused(const Config *c, const char *root, bool matters) {
+        const char *name = in_initrd() ? REFUSED_BY_INITRD : REFUSED;
+        _cleanup_free_ char *text = NULL, *path = NULL;
+
+        if (refusals_format(&c->refused, &text) < 0 || asprintf(&path, "%s%s", root, name) < 0)
+                (void) log_oom();
+        else if (*text && matters)
+                write_below(root, name, text);
+        else
+                (void) unlink(path);
 }
 
 /* For a c that asks for something. */
@@ -189,7 +204,7 @@ static int write_all(const Config *c, const char *directory, const char *root, b
         /* Nothing waits for a disk that is yet to come, so nothing else of it concerns the initrd. */
         if (c->hotplug && initrd)
                 return 0;
-        write_asked(root, c->text);
+        write_below(root, ASKED, c->text);
         return units_write(&w);
 }
 
@@ -200,18 +215,21 @@ static int run(const char *directory) {
         bool attempted;
         int r;
 
-        if (in_container())
+        if (in_container(root))
                 return 0;
-        cmdline = read_cmdline();
-        if (!cmdline)
+        r = read_cmdline(&cmdline);
+        if (r == -ENOMEM)
                 return log_oom();
         attempted = !in_initrd() && initrd_has_attempted(root);
-        r = load(&c, root, attempted, cmdline);
+        r = load(&c, root, attempted, cmdline ?: "", r);
         if (r < 0)
                 return r;
 
-        bool nix = !streq(c.nix_store, "no");
-        if ((!c.vm_disk && !nix) || in_crash_kernel(root))
+        bool nix = !streq(c.nix_store, "no"), asked = c.vm_disk || nix;
+        if (asked && in_crash_kernel(root))
+                return 0;
+        tell_refused(&c, root, asked || c.marker_unknown);
+        if (!asked)
                 return 0;
         if (c.n_mounts == 0 && !nix) {
                 log_warning("A disk is attached, but Mounts= is empty and NixStore=no: it is not used.");
@@ -219,7 +237,7 @@ static int run(const char *directory) {
         }
         if (in_initrd())
                 copy_credentials(root);
-        return write_all(&c, directory, root, attempted, cmdline);
+        return write_all(&c, directory, root, attempted, cmdline ?: "");
 }
 
 int main(int argc, char *argv[]) {

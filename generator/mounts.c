@@ -114,8 +114,9 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
                 "What=%s\n"
                 "Where=%s\n"
                 "Type=none\n"
-                "Options=%s%s\n",
-                efrom, eto, options, above && above->nofail ? ",nofail" : "");
+                "Options=%s%s%s\n",
+                efrom, eto, options, above && above->nofail ? ",nofail" : "",
+                above && above->netdev ? ",_netdev" : "");
         r = unit_close(f, name);
         return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
 }

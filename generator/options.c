@@ -6,13 +6,14 @@
 #include <inttypes.h>
 
 #include "escape.h"
+#include "log.h"
 #include "parse.h"
 
 static void *option_field(Config *c, const Option *o) {
         return (char *) c + o->offset;
 }
 
-static int parse_bool_option(Config *c, const Option *o, const char *value) {
+static int parse_bool_option(Config *c, const Option *o, char *value) {
         int b = parse_boolean(value);
 
         if (b >= 0)
@@ -20,7 +21,7 @@ static int parse_bool_option(Config *c, const Option *o, const char *value) {
         return b < 0 ? b : 0;
 }
 
-static int parse_vm_disk(Config *c, const Option *o, const char *value) {
+static int parse_vm_disk(Config *c, const Option *o, char *value) {
         bool hotplug = streq(value, "hotplug");
         int r = parse_bool_option(c, o, hotplug ? "yes" : value);
 
@@ -30,7 +31,7 @@ static int parse_vm_disk(Config *c, const Option *o, const char *value) {
 }
 
 /* One of the words of o->accepts, which is also where the result points: into a constant. */
-static int parse_word(Config *c, const Option *o, const char *value) {
+static int parse_word(Config *c, const Option *o, char *value) {
         static const char *const words[] = {
                 "no",    "upper", "overlay", "ext4",        "xfs",  "btrfs", "disk", "ram",
                 "tmpfs", "none",  "fail",    "hmac-sha256", "warn", "renew", "wipe",
@@ -50,7 +51,7 @@ static int parse_word(Config *c, const Option *o, const char *value) {
         return -EINVAL;
 }
 
-static int parse_serial(Config *c, const Option *o, const char *value) {
+static int parse_serial(Config *c, const Option *o, char *value) {
         size_t l = strlen(value);
 
         if (l == 0 || l >= sizeof(c->serial))
@@ -62,7 +63,7 @@ static int parse_serial(Config *c, const Option *o, const char *value) {
         return 0;
 }
 
-static int parse_timeout(Config *c, const Option *o, const char *value) {
+static int parse_timeout(Config *c, const Option *o, char *value) {
         uint64_t sec;
 
         if (parse_unsigned(value, 3600, &sec) < 0 || sec == 0)
@@ -71,7 +72,7 @@ static int parse_timeout(Config *c, const Option *o, const char *value) {
         return 0;
 }
 
-static int parse_fallback_size(Config *c, const Option *o, const char *value) {
+static int parse_fallback_size(Config *c, const Option *o, char *value) {
         char number[sizeof(c->fallback_size)];
         size_t l = strlen(value);
         uint64_t n;
@@ -132,25 +133,59 @@ static void mount_list_done(MountList *l) {
                 dirspec_done(&l->entries[--l->n]);
 }
 
-static int mount_list_add(MountList *l, const char *text) {
-        DirSpec *d = &l->entries[l->n];
+/* Why the list does not take d as it is, a constant; NULL if it does. */
+static const char *mount_list_refuses(const MountList *l, const DirSpec *d) {
         _cleanup_free_ char *unit = NULL;
+
+        if (!path_fits_unit_file(d->path))
+                return "not printable ASCII without quotes and backslashes";
+        if (path_is_reserved(d->path))
+                return "the system needs what is there";
+        for (const DirSpec *other = l->entries; other < l->entries + l->n; other++)
+                if (streq(other->path, d->path))
+                        return "named twice";
+        if (l->n == CONFIG_MOUNTS_MAX)
+                return "more than 32";
+        /* The longest unit name is that in the initrd. */
+        return unit_name_from_path(d->path, "sysroot-.mount", &unit) < 0 ? "too long" : NULL;
+}
+
+/* Takes d over. Before those below it: it would cover them if it were mounted last. */
+static void mount_list_insert(MountList *l, DirSpec *d) {
+        DirSpec *at = l->entries, *end = l->entries + l->n;
+        const char *rest;
+
+        while (at < end && !((rest = startswith(at->path, d->path)) && *rest == '/'))
+                at++;
+        memmove(at + 1, at, (char *) end - (char *) at);
+        *at = *d;
+        *d = (DirSpec) {};
+        l->n++;
+}
+
+/* -ENOMEM; ret_why: a constant if it is not taken, else NULL. */
+static int mount_list_add(MountList *l, const char *text, const char **ret_why) {
+        _cleanup_(dirspec_done) DirSpec d = {};
         int r;
 
-        if (l->n == CONFIG_MOUNTS_MAX)
-                return -EINVAL;
-        r = dirspec_parse(text, d);
-        if (r < 0)
+        r = dirspec_parse(text, &d);
+        if (r == -ENOMEM)
                 return r;
-        l->n++;
+        *ret_why = r < 0 ? "not PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute and normalized"
+                         : mount_list_refuses(l, &d);
+        if (!*ret_why)
+                mount_list_insert(l, &d);
+        return 0;
+}
 
-        if (path_is_reserved(d->path) || !path_fits_unit_file(d->path))
-                return -EINVAL;
-        for (DirSpec *other = l->entries; other < d; other++)
-                if (streq(other->path, d->path))
-                        return -EINVAL;
-        /* The longest unit name is that in the initrd. */
-        return unit_name_from_path(d->path, "sysroot-.mount", &unit);
+/* The mount point that was meant is missing, and status(1) says so. */
+static int refuse_mount(Config *c, const Option *o, const char *entry, const char *why) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s%.*s", entry[0] == '/' ? "" : "/", (int) strcspn(entry, ":"), entry) < 0)
+                return -ENOMEM;
+        log_warning("%s: '%.80s' of %s= is left out: %s.", c->refused.where, entry, o->key, why);
+        return refusals_add(&c->refused, o->key, entry, path, "%s", why);
 }
 
 void options_done(Config *c) {
@@ -158,19 +193,31 @@ void options_done(Config *c) {
                 dirspec_done(&c->mounts[--c->n_mounts]);
 }
 
-static int parse_mounts(Config *c, const Option *o, const char *value) {
+/* An entry that is bad costs itself; a list of such alone costs itself as a whole. */
+static int parse_mounts(Config *c, const Option *o, char *value) {
         _cleanup_(mount_list_done) MountList list = {};
         _cleanup_free_ char *copy = strdup(value);
+        char *taken = value, *word, *save;
+        const char *why = NULL;
         int r;
 
         if (!copy)
                 return -ENOMEM;
-        for (char *save, *word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save)) {
-                r = mount_list_add(&list, word);
+        c->refused.list++;
+        for (word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save)) {
+                r = mount_list_add(&list, word, &why);
+                if (r >= 0 && why)
+                        r = refuse_mount(c, o, word, why);
+                else if (r >= 0)
+                        taken = stpcpy(stpcpy(taken, taken == value ? "" : " "), word);
                 if (r < 0)
                         return r;
         }
+        if (list.n == 0 && why)
+                return -EINVAL;
+        *taken = 0;
 
+        refusals_settle(&c->refused);
         options_done(c);
         memcpy(c->mounts, list.entries, sizeof(c->mounts));
         c->n_mounts = list.n;

@@ -13,8 +13,9 @@ typedef struct Option Option;
 struct Option {
         const char *key;  /* in [Scratch] */
         const char *name; /* behind "ccvm." on the kernel command line */
-        /* -EINVAL: a bad value, and c is as it was; -ENOMEM */
-        int (*parse)(Config *c, const Option *o, const char *value);
+        /* -EINVAL: a bad value, and c is as it was; -ENOMEM. Of a list it takes what it can: then value
+         * becomes what was taken, and what was not is in c->refused. */
+        int (*parse)(Config *c, const Option *o, char *value);
         const char *accepts;  /* for the warning */
         const char *fallback; /* the default */
         size_t offset;        /* of the field, for the parsers that serve several */

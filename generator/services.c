@@ -174,28 +174,6 @@ static int write_directories(const Writer *w) {
         return r < 0 ? r : unit_enable(w, "..", DIRECTORIES_SERVICE, "local-fs.target");
 }
 
-/* The look at what has become of the mounts, in the system. */
-static int write_check(const Writer *w) {
-        static const char name[] = CHECK_SERVICE ".d/50-ccvm-scratch.conf";
-        FILE *f;
-        int r;
-
-        if (w->config->vm_disk && streq(w->config->fallback, "fail")) {
-                r = unit_open(w, name, &f);
-                if (r < 0)
-                        return r;
-                fputs("[Unit]\n" POWER_OFF "\n"
-                      "[Service]\n"
-                      "ExecStart=\n"
-                      "ExecStart=" SETUP " check --mode=fail\n",
-                      f);
-                r = unit_close(f, name);
-                if (r < 0)
-                        return r;
-        }
-        return unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
-}
-
 static int print_mount_units(const Config *c, const char *dependency, FILE *f) {
         for (size_t i = 0; i < c->n_mounts; i++) {
                 _cleanup_free_ char *unit = NULL;
@@ -205,6 +183,64 @@ static int print_mount_units(const Config *c, const char *dependency, FILE *f) {
                 fprintf(f, "%s=%s\n", dependency, unit);
         }
         return 0;
+}
+
+/* Whether the early boot must not wait for all mounts: what one of them needs may itself wait for it. */
+static bool has_late_mount(const Writer *w) {
+        for (size_t i = 0; i < w->config->n_mounts; i++)
+                if (claims_come_late(w->claims, w->config->mounts[i].path))
+                        return true;
+        return !streq(w->config->nix_store, "no") && claims_come_late(w->claims, "/nix/.rw-store");
+}
+
+static bool is_written(const Writer *w, const char *unit) {
+        _cleanup_free_ char *path = NULL;
+
+        return asprintf(&path, "%s/%s", w->directory, unit) >= 0 && access(path, F_OK) >= 0;
+}
+
+/* What somebody else mounts is looked at as it is then: nothing is known of when that comes. */
+static int print_after_own_mounts(const Writer *w, FILE *f) {
+        static const char *const nix[] = { "nix-.rw\\x2dstore.mount", "nix-store.mount" };
+
+        for (size_t i = 0; i < w->config->n_mounts; i++) {
+                _cleanup_free_ char *unit = NULL;
+                int r = unit_name_from_path(w->config->mounts[i].path, ".mount", &unit);
+                if (r < 0)
+                        return r;
+                if (is_written(w, unit))
+                        fprintf(f, "After=%s\n", unit);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(nix); i++)
+                if (is_written(w, nix[i]))
+                        fprintf(f, "After=%s\n", nix[i]);
+        return 0;
+}
+
+/* The look at what has become of the mounts, in the system: when each of them is there or has failed, and,
+ * but where one of them may come late, before anybody uses them. */
+static int write_check(const Writer *w) {
+        static const char name[] = CHECK_SERVICE ".d/50-ccvm-scratch.conf";
+        FILE *f;
+        int r, q;
+
+        r = unit_open(w, name, &f);
+        if (r < 0)
+                return r;
+        fputs("[Unit]\n", f);
+        q = print_after_own_mounts(w, f);
+        if (!has_late_mount(w))
+                fputs("Before=sysinit.target\n", f);
+        if (w->config->vm_disk && streq(w->config->fallback, "fail"))
+                fputs(POWER_OFF "\n"
+                                "[Service]\n"
+                                "ExecStart=\n"
+                                "ExecStart=" SETUP " check --mode=fail\n",
+                      f);
+        r = unit_close(f, name);
+        if (r < 0 || q < 0)
+                return r < 0 ? r : q;
+        return unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
 }
 
 /* The directories of the pool were made without a label, in the initrd before there was a policy. By
@@ -223,9 +259,10 @@ static int write_relabel(const Writer *w) {
               "Description=SELinux Labels of the Scratch Pool\n"
               "Documentation=man:ccvm-scratch-generator(8)\n"
               "DefaultDependencies=no\n"
-              "ConditionSecurity=selinux\n"
-              "Before=local-fs.target systemd-tmpfiles-setup.service\n",
+              "ConditionSecurity=selinux\n",
               f);
+        if (!has_late_mount(w))
+                fputs("Before=local-fs.target systemd-tmpfiles-setup.service\n", f);
         r = print_mount_units(c, "After", f);
         fputs("\n"
               "[Service]\n"
@@ -305,7 +342,9 @@ static int write_recover(const Writer *w) {
 
 /* The watch for clones, which does nothing in a virtual machine that cannot notice. */
 static int write_clone(const Writer *w) {
+        static const char unit[] = "ccvm-scratch-clone.service";
         static const char name[] = "ccvm-scratch-clone.service.d/50-ccvm-scratch.conf";
+        const Config *c = w->config;
         FILE *f;
         int r;
 
@@ -315,10 +354,13 @@ static int write_clone(const Writer *w) {
         fprintf(f,
                 "[Service]\n"
                 "ExecStart=\n"
-                "ExecStart=" SETUP " watch --on-clone=%s\n",
-                w->config->on_clone);
+                "ExecStart=" SETUP " watch --on-clone=%s --mode=%s --file-system=%s\n",
+                c->on_clone, program_fallback_mode(c), c->file_system);
         r = unit_close(f, name);
-        return r < 0 ? r : enable_for_disk(w, "ccvm-scratch-clone.service", "multi-user.target");
+        /* Early; and once more, if the driver's module has come meanwhile. */
+        if (r >= 0)
+                r = enable_for_disk(w, unit, "sysinit.target");
+        return r < 0 || c->hotplug ? r : unit_enable(w, UNIT_DIR, unit, "multi-user.target");
 }
 
 /* What only a disk needs in the system: its end, the look at its health, and what can come in between. */

@@ -247,7 +247,7 @@ in
         # after a soft-reboot and for a disk that is hot-plugged, and a service of the system has no mkfs in its path. A
         # switch to another configuration must not stop it: it would not start again.
         systemd.packages = [ scratch.package.initrd ];
-        systemd.services = lib.genAttrs (services ++ [ "ccvm-scratch-renew" ]) (_: {
+        systemd.services = lib.genAttrs (services ++ [ "ccvm-scratch-renew" "ccvm-scratch-clone" ]) (_: {
           overrideStrategy = "asDropin";
           path = [ mkfsPackage ];
           restartIfChanged = false;
@@ -292,7 +292,6 @@ in
           ++ lib.optional (pkgs.stdenv.hostPlatform.isx86_64 || pkgs.stdenv.hostPlatform.isAarch64) "qemu_fw_cfg"
           ++ lib.optionals (scratch.integrity != "no") [
             "dm_integrity"
-            "dm_snapshot"
             "zram"
             "hmac"
           ]

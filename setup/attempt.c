@@ -22,8 +22,10 @@ int attempt_claim(void) {
 }
 
 int attempt_forget(void) {
-        static const char *const paths[] = { STATUS_PATH, HEALTH_PATH,   FREE_PATH,  MISMATCHES_PATH,
-                                             ASKED_PATH,  RENEWING_PATH, FORCE_PATH, ATTEMPTED_PATH };
+        static const char *const paths[] = {
+                STATUS_PATH, HEALTH_PATH, FREE_PATH,    MISMATCHES_PATH,        RENEWING_PATH,
+                FORCE_PATH,  ASKED_PATH,  REFUSED_PATH, REFUSED_BY_INITRD_PATH, ATTEMPTED_PATH,
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)
                 if (unlink(paths[i]) < 0 && errno != ENOENT)

@@ -6,22 +6,35 @@
 
 #include "attempt.h"
 #include "clock.h"
+#include "clone.h"
 #include "device.h"
+#include "discard.h"
+#include "integrity.h"
+#include "kernel.h"
 #include "log.h"
 #include "outcome.h"
+#include "trim.h"
 
-/* From the disk to the mounted pool. A failure is noted in s and leaves nothing behind. */
-static int set_up(const Options *o, Status *s) {
+/* A failure is noted in s and leaves nothing behind. */
+static int try_set_up(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
+        bool discarded;
         int r;
 
         r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, s, &device);
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
-        if (r >= 0) {
-                device_limit_queue(&device);
-                r = luks_open(&device, &o->luks, s);
-        }
+        if (r < 0)
+                return r;
+        device_limit_queue(&device);
+        discarded = !o->luks.discard || discard_disk(&device);
+        s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
+
+        /* Whoever watches for clones may not be there, and a pool without it is better than none. */
+        r = clone_note_key();
+        if (r < 0)
+                (void) log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
+        r = luks_open(&device, &o->luks, s);
         if (r < 0)
                 return r;
 
@@ -33,6 +46,17 @@ static int set_up(const Options *o, Status *s) {
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
                 (void) luks_close(device.number);
+        else if (discarded)
+                trim_note_all();
+        return r;
+}
+
+/* From the disk to the mounted pool, likewise. */
+static int set_up(const Options *o, Status *s) {
+        int r = try_set_up(o, s);
+
+        if (r < 0)
+                kernel_explain(filesystem_name(o->file_system), o->luks.integrity, s);
         return r;
 }
 
@@ -92,8 +116,7 @@ static void tell_console(const char *reason, const char *detail, const char *wha
                         reason ?: "no reason", detail ?: "no detail", what_now);
 }
 
-/* Tells the reason of the end. FailureAction= of the unit powers off. */
-static int power_off(const char *reason, const char *detail) {
+int boot_power_off(const char *reason, const char *detail) {
         log_error("Powering off, as Fallback=fail says.");
         tell_console(reason, detail, "powering off, as Fallback=fail says");
         return -ECANCELED;
@@ -105,6 +128,9 @@ static int fall_back_to_ram(const Options *o, Status *s) {
         Reason reason = s->reason;
         int r;
 
+        /* A run that was killed may not have given back what it had of the RAM. */
+        if (access(TAGS_PATH, F_OK) >= 0)
+                (void) integrity_close(0);
         r = pool_mount_tmpfs(o->size, &o->layout, s);
         if (r >= 0)
                 return 0;
@@ -131,7 +157,7 @@ int boot_fallback(const Options *o) {
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) outcome_announce(&s);
         if (o->mode_fail)
-                return power_off(reason_to_string(s.reason), s.detail);
+                return boot_power_off(reason_to_string(s.reason), s.detail);
         if (o->disk)
                 tell_console(reason_to_string(s.reason), s.detail,
                              s.state == STATE_TMPFS ? "using RAM instead" : "going on without");
@@ -157,12 +183,14 @@ int boot_check(const Options *o) {
 
         r = outcome_load(&s);
         if (r < 0)
-                return r;
+                return o->mode_fail
+                               ? boot_power_off("no status", "nobody has set the pool up, or said why not")
+                               : r;
         r = outcome_check_mounts(&s);
         /* The initrd may have fallen back before anybody told it not to. */
         if (o->mode_fail && s.state == STATE_TMPFS)
-                return power_off(reason_to_string(s.reason), s.detail);
-        return r < 0 && o->mode_fail ? power_off("mounts missing", "the journal names them") : r;
+                return boot_power_off(reason_to_string(s.reason), s.detail);
+        return r < 0 && o->mode_fail ? boot_power_off("mounts missing", "the journal names them") : r;
 }
 
 int boot_take_down(const Options *o) {

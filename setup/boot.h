@@ -13,6 +13,11 @@ int boot_set_up(const Options *o, Status *s);
 /* ccvm-scratch-luks.service: the first attempt in this boot, by its marker. */
 int boot_encrypt(const Options *o);
 
+/* Says in the journal, and on the console, as the journal dies with the virtual machine, that it powers off
+ * as Fallback=fail says, and why: a reason of the status, and one line of text; NULL if there is none.
+ * Returns -ECANCELED, with which FailureAction= of the unit does it. */
+int boot_power_off(const char *reason, const char *detail);
+
 /* Its ExecStopPost=: clears away what it could not itself, as when it was killed. */
 int boot_close(const Options *o);
 

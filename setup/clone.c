@@ -3,40 +3,69 @@
 #include "clone.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
+#define LOG "/dev/kmsg"
 #define RECORD_MAX 8192
+#define KEY_TEXT "ccvm-scratch-setup: A new volume key is made."
 
 int clone_open(void) {
-        int fd = open("/dev/kmsg", O_RDONLY | O_CLOEXEC);
+        int fd = open(LOG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
-        if (fd < 0)
-                return -errno;
-        if (lseek(fd, 0, SEEK_END) < 0) {
-                int r = -errno;
-                (void) safe_close(fd);
-                return r;
-        }
-        return fd;
+        return fd < 0 ? -errno : fd;
 }
 
-/* "5,1021,12276120,-;random: …": a priority below 8 is the kernel's own, which no program can write. */
-bool clone_is_record(const char *record) {
+/* "5,1021,12276120,-;random: …": a priority below 8 is the kernel's own, which no program can write. That of
+ * a program has a facility in it, by default 1, and so is 8 more. */
+CloneRecord clone_parse_record(const char *record) {
         const char *text = strchr(record, ';');
 
-        return text && record[0] >= '0' && record[0] <= '7' && record[1] == ',' &&
-               startswith(text + 1, "random: crng reseeded due to virtual machine fork");
+        if (!text)
+                return CLONE_RECORD_OTHER;
+        if (record[0] >= '0' && record[0] <= '7' && record[1] == ',' &&
+            startswith(text + 1, "random: crng reseeded due to virtual machine fork"))
+                return CLONE_RECORD_FORK;
+        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? CLONE_RECORD_KEY
+                                                                           : CLONE_RECORD_OTHER;
 }
 
-int clone_wait(int fd) {
+int clone_read(int fd, bool *cloned) {
         char record[RECORD_MAX];
 
         for (;;) {
                 ssize_t n = read(fd, record, sizeof(record) - 1);
-                /* Some were lost, or one was too long. */
-                if (n < 0 && errno != EPIPE && errno != EINVAL && errno != EINTR)
+                if (n < 0 && errno == EPIPE) {
+                        *cloned = true;
+                        continue;
+                }
+                if (n < 0 && errno == EAGAIN)
+                        return 0;
+                /* One was too long. */
+                if (n < 0 && errno != EINVAL && errno != EINTR)
                         return -errno;
                 record[n < 0 ? 0 : n] = 0;
-                if (clone_is_record(record))
-                        return 0;
+                switch (clone_parse_record(record)) {
+                case CLONE_RECORD_FORK:
+                        *cloned = true;
+                        break;
+                case CLONE_RECORD_KEY:
+                        *cloned = false;
+                        break;
+                case CLONE_RECORD_OTHER:
+                        break;
+                }
         }
+}
+
+int clone_wait(int fd) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+/* For debugging: it is on no console. */
+int clone_note_key(void) {
+        _cleanup_close_ int fd = open(LOG, O_WRONLY | O_CLOEXEC);
+
+        return fd < 0 || dprintf(fd, "<7>" KEY_TEXT "\n") < 0 ? -errno : 0;
 }

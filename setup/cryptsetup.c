@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "clock.h"
+#include "entropy.h"
 
 #define RANDOM_TIMEOUT 8 /* seconds; well within TimeoutStartSec= of the unit */
 
@@ -28,17 +29,20 @@ int cryptsetup_fail(Status *s, Reason reason, int error, const char *what) {
                              : status_fail(s, reason, error, "%s", what);
 }
 
-/* From the kernel's pool once that is seeded and never before, which /dev/urandom would not tell. The
+/* From the kernel's generator once that is seeded and never before, which /dev/urandom would not tell. The
  * call has to block: where the CPU has no RDRAND and the VM no virtio-rng, the kernel makes entropy out
  * of its own jitter, but only while somebody waits for it. That takes about a second; the alarm bounds
  * the odd machine where it never ends. */
-int cryptsetup_make_key(size_t size, SafeMemory **ret) {
+int cryptsetup_make_key(const Device *disk, size_t size, SafeMemory **ret) {
         _cleanup_key_ SafeMemory *key = crypt_safe_alloc(size);
         ssize_t n;
-        int e;
+        int r, e;
 
         if (!key)
                 return -ENOMEM;
+        r = entropy_renew(disk);
+        if (r < 0)
+                return r;
         interrupt_after(RANDOM_TIMEOUT);
         n = getrandom(key, size, 0);
         e = errno;

@@ -5,6 +5,7 @@
 
 #include <libcryptsetup.h>
 
+#include "device.h"
 #include "status.h"
 
 /* Of libcryptsetup 2.8.8; an older one takes it, and has no use for it. */
@@ -22,9 +23,10 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(struct crypt_device *, crypt_free)
 /* Settings of the library for the whole process; before anything else of it. */
 void cryptsetup_prepare(void);
 
-/* A new key of size bytes in locked memory, which crypt_safe_free() wipes. -ETIMEDOUT if the kernel's
- * pool is not seeded within seconds, -ENOMEM. */
-int cryptsetup_make_key(size_t size, SafeMemory **ret);
+/* Draws a new key of size bytes for disk, in locked memory, which crypt_safe_free() wipes. Clones of this
+ * virtual machine draw others (entropy.h). -ETIMEDOUT if the kernel's generator is not seeded within
+ * seconds, -ENOMEM, and what the kernel says. */
+int cryptsetup_make_key(const Device *disk, size_t size, SafeMemory **ret);
 
 /* status_fail() with what and the library's last message. */
 int cryptsetup_fail(Status *s, Reason reason, int error, const char *what);

@@ -24,9 +24,48 @@
 #define METADATA_SIZE MIB
 #define JOURNAL_SIZE (64 * KIB)
 
+/* dm-integrity takes all of the device that it is given: where there is no room for the tags of all of the
+ * disk, this is its beginning. */
+#define PART MAPPING "_part"
+
 /* dm-integrity leaves a rest over that is no sector. */
 static uint64_t mapped_size(const Device *disk) {
         return disk->size / SECTOR_SIZE * SECTOR_SIZE;
+}
+
+uint64_t integrity_size(uint64_t room) {
+        return room < 2 * METADATA_SIZE ? 0 : (room - METADATA_SIZE) / TAG_SIZE * SECTOR_SIZE / MIB * MIB;
+}
+
+/* As much of the disk as has tags with room in the RAM. A copy of disk if that is all. */
+static int limit(const Device *disk, Status *s, Device *ret) {
+        _cleanup_(device_done) Device part = { .number = disk->number, .size = disk->size };
+        uint64_t room, size;
+        int r;
+
+        r = tags_read_room(&room);
+        if (r < 0)
+                return status_fail(s, REASON_INTERNAL, r, "Failed to find out how much RAM there is");
+        size = integrity_size(room);
+        if (size == 0)
+                return status_fail(s, REASON_FORMAT, ENOMEM, "Failed to find RAM for tags");
+        part.node = strdup(size < disk->size ? "/dev/mapper/" PART : disk->node);
+        if (!part.node)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to limit the mapping");
+        if (size < disk->size) {
+                part.size = size;
+                r = mapping_create(PART, disk->number, size / 512, &part.number);
+                if (r < 0)
+                        return status_fail(s, REASON_ACTIVATE, r,
+                                           "Failed to make a mapping of a part of the disk");
+                status_note(s,
+                            "Of the %" PRIu64 " MiB of the disk %" PRIu64
+                            " MiB are used, as the RAM has no room for the tags of more",
+                            disk->size / MIB, size / MIB);
+        }
+        *ret = part;
+        part.node = NULL;
+        return 0;
 }
 
 /* Without a journal: it keeps data and tags together over a crash, which neither outlives. */
@@ -89,19 +128,27 @@ static int verify(const Device *disk, const Device *tags, bool discard, Status *
         return ret->node ? 0 : status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
 }
 
-int integrity_open(const Device *disk, bool discard, Status *s, Device *ret) {
+static int open_on(const Device *data, bool discard, const SafeMemory *key, Status *s, Device *ret) {
         _cleanup_(device_done) Device tags = {};
+        int r;
+
+        r = tags_make(METADATA_SIZE + mapped_size(data) / SECTOR_SIZE * TAG_SIZE, s, &tags);
+        if (r >= 0)
+                r = make_mapping(data, &tags, discard, key, s);
+        return r < 0 ? r : verify(data, &tags, discard, s, ret);
+}
+
+int integrity_open(const Device *disk, bool discard, Status *s, Device *ret) {
+        _cleanup_(device_done) Device data = {};
         _cleanup_key_ SafeMemory *key = NULL;
         int r;
 
-        r = cryptsetup_make_key(KEY_SIZE, &key);
+        r = cryptsetup_make_key(disk, KEY_SIZE, &key);
         if (r < 0)
                 return status_fail(s, REASON_RNG, r, "Failed to get an integrity key from the kernel");
-        r = tags_make(METADATA_SIZE + mapped_size(disk) / SECTOR_SIZE * TAG_SIZE, s, &tags);
+        r = limit(disk, s, &data);
         if (r >= 0)
-                r = make_mapping(disk, &tags, discard, key, s);
-        if (r >= 0)
-                r = verify(disk, &tags, discard, s, ret);
+                r = open_on(&data, discard, key, s, ret);
         if (r < 0)
                 (void) integrity_close(disk->number);
         return r;
@@ -121,19 +168,29 @@ void integrity_check(void) {
                 (void) file_write_atomic(MISMATCHES_PATH, text, 0644);
 }
 
-int integrity_close(dev_t disk) {
-        int r, q;
-
-        r = mapping_take_down(MAPPING);
-        /* libcryptsetup has one with a random name while it formats. */
-        q = disk ? mapping_take_down_all("temporary-cryptsetup-", disk) : 0;
-        r = r < 0 ? r : q;
-        q = tags_remove();
-        return r < 0 ? r : q;
+/* libcryptsetup has one with a random name while it formats. */
+static int close_temporary(dev_t below) {
+        return below ? mapping_take_down_all("temporary-cryptsetup-", below) : 0;
 }
 
-int integrity_remove_later(void) {
-        int r = mapping_remove(MAPPING);
+int integrity_close(dev_t disk) {
+        dev_t part = 0;
+        int results[5], r = 0;
 
-        return r < 0 ? r : tags_remove_later();
+        (void) mapping_get_number(PART, &part);
+        results[0] = mapping_take_down(MAPPING);
+        results[1] = close_temporary(disk);
+        results[2] = close_temporary(part);
+        results[3] = mapping_take_down(PART);
+        results[4] = tags_remove();
+        for (size_t i = 0; i < ELEMENTSOF(results); i++)
+                r = r < 0 ? r : results[i];
+        return r;
+}
+
+/* The device in RAM goes with the RAM. */
+int integrity_remove_later(void) {
+        int r = mapping_remove(MAPPING), q = mapping_remove(PART);
+
+        return r < 0 ? r : q;
 }

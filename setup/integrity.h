@@ -9,8 +9,12 @@
 
 #define INTEGRITY_NAME "hmac-sha256" /* in options and status */
 
-/* Makes the mapping on disk. A failure is noted in s, and leaves nothing. The caller calls device_done(). */
+/* Makes the mapping on disk, or on its beginning if the RAM has no room for the tags of all of it, which is
+ * noted in s. A failure is noted in s, and leaves nothing. The caller calls device_done(). */
 int integrity_open(const Device *disk, bool discard, Status *s, Device *ret);
+
+/* Bytes of a disk, a multiple of 1 MiB, whose tags and what is beside them have room in as many bytes. */
+uint64_t integrity_size(uint64_t room);
 
 /* Takes away what integrity_open() makes, also in an earlier process that was ended in the middle on this
  * disk (0: unknown). Returns 0 also if there was none. Whoever is on it, dm-crypt, has to go before. */

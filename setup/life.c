@@ -2,8 +2,6 @@
 
 #include "life.h"
 
-#include <sys/statvfs.h>
-
 #include "boot.h"
 #include "clone.h"
 #include "fileio.h"
@@ -13,6 +11,7 @@
 #include "outcome.h"
 #include "parse.h"
 #include "renew.h"
+#include "trim.h"
 #include "wipe.h"
 
 /* What was left to do by a wipe that failed halfway is done by the next one. */
@@ -51,25 +50,6 @@ int life_wipe(const Options *o) {
         return wipe("The key was destroyed by ccvm-scratch wipe");
 }
 
-/* If anything was freed or written since the last time. */
-static int trim(const Status *s) {
-        const FileSystem *fs = s->state == STATE_ENCRYPTED ? filesystem_find(s->fs_type ?: "") : NULL;
-        _cleanup_free_ char *last = NULL, *now = NULL;
-        struct statvfs v;
-        int r;
-
-        if (!fs || !filesystem_trims(fs) || statvfs(POOL_DIRECTORY, &v) < 0)
-                return 0;
-        if (asprintf(&now, "%llu", (unsigned long long) v.f_bfree) < 0)
-                return log_oom();
-        if (file_read(FREE_PATH, KIB, &last) >= 0 && streq(last, now))
-                return 0;
-        r = filesystem_trim(POOL_DIRECTORY);
-        if (r >= 0)
-                r = file_write_atomic(FREE_PATH, now, 0644);
-        return r < 0 && r != -ETIME ? log_warning_errno(r, "Failed to give freed blocks back") : 0;
-}
-
 int life_health(const Options *o) {
         _cleanup_(status_done) Status s = {};
         Health h;
@@ -82,7 +62,7 @@ int life_health(const Options *o) {
         h = health_read("", &s);
         r = outcome_note_health(&s, h);
         if (h == HEALTH_OK)
-                (void) trim(&s);
+                (void) trim_some(&s);
         return r;
 }
 
@@ -113,7 +93,55 @@ int life_recover(const Options *o) {
         return r;
 }
 
-/* It has a key that others may have too. */
+/* The key may be others' too. */
+static int tell_of_clone(Status *s) {
+        s->reason = REASON_CLONED;
+        free(s->detail);
+        s->detail =
+                strdup("The virtual machine goes on from a snapshot, from which others with the same key "
+                       "may go on too");
+        return outcome_announce(s);
+}
+
+static bool has_shared_key(void) {
+        _cleanup_(status_done) Status s = {};
+
+        return outcome_read(&s) >= 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
+}
+
+/* The first may be one that somebody else has begun, before the clone. */
+#define RENEWALS 2
+
+/* Whoever uses the pool does not keep it. Returns whether the key is gone. */
+static bool renew_clone(void) {
+        for (unsigned i = 0; i < RENEWALS && has_shared_key(); i++) {
+                int r = file_write_atomic(FORCE_PATH, "", 0600);
+                if (r >= 0)
+                        r = manager_run("ccvm-scratch-renew.service");
+                (void) unlink(FORCE_PATH);
+                if (r < 0) {
+                        (void) log_error_errno(r, "Failed to start ccvm-scratch-renew.service");
+                        break;
+                }
+        }
+        return !has_shared_key();
+}
+
+/* Leaves none with a key that others may have. */
+static int end_clone(const Options *o) {
+        int r;
+
+        if (o->on_clone == ON_CLONE_WIPE)
+                return wipe(
+                        "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
+        if (!o->mode_fail)
+                return wipe("The virtual machine goes on from a snapshot, and as the pool could not be "
+                            "renewed the key was destroyed");
+        (void) boot_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
+        r = manager_power_off();
+        return r < 0 ? log_error_errno(r, "Failed to power off") : 0;
+}
+
 static int handle_clone(const Options *o) {
         _cleanup_(status_done) Status s = {};
         int r;
@@ -121,31 +149,49 @@ static int handle_clone(const Options *o) {
         r = outcome_load_encrypted(&s);
         if (r <= 0)
                 return r;
-        s.reason = REASON_CLONED;
-        free(s.detail);
-        s.detail = strdup("The virtual machine goes on from a snapshot, from which others with the same key "
-                          "may go on too");
-        r = outcome_announce(&s);
-        if (o->on_clone == ON_CLONE_WIPE)
-                return wipe(
-                        "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
-        if (r < 0 || o->on_clone == ON_CLONE_WARN)
+        r = tell_of_clone(&s);
+        if (o->on_clone == ON_CLONE_WARN || (o->on_clone == ON_CLONE_RENEW && renew_clone()))
                 return r;
-        /* Whoever uses the pool does not keep it. */
-        r = file_write_atomic(FORCE_PATH, "", 0600);
-        if (r >= 0)
-                r = manager_start("ccvm-scratch-renew.service");
-        if (r >= 0)
-                return 0;
-        (void) unlink(FORCE_PATH);
-        return log_error_errno(r, "Failed to start ccvm-scratch-renew.service");
+        return end_clone(o);
 }
 
-int life_watch(const Options *o) {
-        _cleanup_close_ int fd = clone_open();
-        int r = fd;
+/* Its key may be younger than the clone, and it writes the status. Longer than its unit takes at most. */
+#define RENEWAL_STEPS 600U
+#define RENEWAL_STEP_USEC 100000U
 
-        while (r >= 0 && (r = clone_wait(fd)) >= 0)
+static void wait_for_renewal(void) {
+        for (unsigned i = 0; i < RENEWAL_STEPS && access(RENEWING_PATH, F_OK) >= 0; i++)
+                (void) usleep(RENEWAL_STEP_USEC);
+}
+
+static int look_for_clone(const Options *o, int log) {
+        bool cloned = false;
+        int r;
+
+        r = clone_read(log, &cloned);
+        if (r < 0 || !cloned)
+                return r;
+        wait_for_renewal();
+        r = clone_read(log, &cloned);
+        if (r >= 0 && cloned)
                 (void) handle_clone(o);
+        return r;
+}
+
+/* The service manager starts it when the pool is there. */
+int life_watch(const Options *o) {
+        _cleanup_close_ int log = clone_open();
+        int r = log;
+
+        if (o->on_clone == ON_CLONE_RENEW && !filesystem_has_program(o->file_system))
+                log_warning("OnClone=renew: there is no mkfs.%s in $PATH. %s instead.",
+                            filesystem_name(o->file_system),
+                            o->mode_fail ? "A clone will be powered off"
+                                         : "The key of a clone will be wiped");
+        while (r >= 0) {
+                r = look_for_clone(o, log);
+                if (r >= 0)
+                        r = clone_wait(log);
+        }
         return log_error_errno(r, "Failed to read '/dev/kmsg'");
 }

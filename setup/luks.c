@@ -3,9 +3,7 @@
 #include "luks.h"
 
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/keyctl.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -20,10 +18,6 @@
 #define SECTOR_SIZE 4096   /* bytes; see sector_size() */
 #define CIPHER "aes"
 #define CIPHER_MODE "xts-plain64"
-
-/* One call is not interrupted: small enough that a slow disk is noticed in time. */
-#define DISCARD_STEP (UINT64_C(32) * GIB)
-#define DISCARD_TIMEOUT (2 * USEC_PER_SEC)
 
 /* The smallest that LUKS2 has. There is no keyslot, so the area for them is as small as it can be. */
 #define METADATA_SIZE (UINT64_C(16) * 1024)
@@ -201,22 +195,6 @@ static int note(Context *c, const CryptTable *t, const LuksOptions *o, Status *s
         return s->keyslots == 0 ? 0 : status_fail(s, REASON_VERIFY, 0, "The header has a keyslot");
 }
 
-/* A VM that reboots has the blocks that it had. What is in them is noise since the last boot's key is gone,
- * and takes room on the host. A disk that is slow at it is not waited for. */
-static void discard_all(const Device *d) {
-        _cleanup_close_ int fd = open(d->node, O_WRONLY | O_CLOEXEC);
-        uint64_t start = now_usec();
-
-        if (fd < 0)
-                return;
-        for (uint64_t at = 0; at < d->size && now_usec() - start < DISCARD_TIMEOUT; at += DISCARD_STEP) {
-                uint64_t left = d->size - at;
-                uint64_t range[] = { at, left < DISCARD_STEP ? left : DISCARD_STEP };
-                if (ioctl(fd, BLKDISCARD, range) < 0)
-                        return;
-        }
-}
-
 /* The key, and each copy of it in libcryptsetup, is gone with the return. */
 static int open_mapping(const Device *d, const LuksOptions *o, Status *s) {
         _cleanup_(context_done) Context c = { .header_fd = -EBADF };
@@ -225,7 +203,7 @@ static int open_mapping(const Device *d, const LuksOptions *o, Status *s) {
         CryptTable t;
         int r;
 
-        r = cryptsetup_make_key(KEY_SIZE, &key);
+        r = cryptsetup_make_key(d, KEY_SIZE, &key);
         if (r < 0)
                 return status_fail(s, REASON_RNG, r, "Failed to get a volume key from the kernel");
         r = init_context(&c, d, o->header_in_ram);
@@ -251,11 +229,9 @@ static int open_layers(const Device *d, const LuksOptions *o, Status *s) {
         int r = 0;
 
         cryptsetup_prepare();
-        if (o->discard)
-                discard_all(d);
         if (o->integrity)
                 r = integrity_open(d, o->discard, s, &below);
-        s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
+        s->timings_usec[TIMING_FORMAT] += stopwatch_lap(&watch);
         return r < 0 ? r : open_mapping(o->integrity ? &below : d, o, s);
 }
 

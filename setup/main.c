@@ -58,7 +58,8 @@ static void help(void) {
              "     --mode=MODE            tmpfs, none or fail (tmpfs)\n"
              "     --size=SIZE            Of the tmpfs, as in tmpfs(5) (50%)\n"
              "     --no-disk              No disk was asked for: this is no failure\n\n"
-             "watch: what to do when the virtual machine goes on from a snapshot.\n"
+             "watch: what to do when the virtual machine goes on from a snapshot. What cannot renew\n"
+             "wipes, or powers off with --mode=fail.\n"
              "     --on-clone=WHAT        warn, renew or wipe (warn)");
 }
 

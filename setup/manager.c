@@ -25,14 +25,38 @@ static int connect_to_manager(sd_bus **ret) {
         return r;
 }
 
-int manager_start(const char *unit) {
+#define MANAGER DESTINATION, "/org/freedesktop/systemd1", DESTINATION ".Manager"
+
+#define JOB_PAUSE_USEC 10000U
+
+/* The manager has a job as an object for as long as it is not done. */
+int manager_run(const char *unit) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        const char *job;
+        int r;
+
+        r = connect_to_manager(&bus);
+        if (r >= 0)
+                r = sd_bus_call_method(bus, MANAGER, "StartUnit", NULL, &reply, "ss", unit, "replace");
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "o", &job);
+        if (r < 0)
+                return r;
+        for (;;) {
+                _cleanup_free_ char *state = NULL;
+                if (sd_bus_get_property_string(bus, DESTINATION, job, DESTINATION ".Job", "State", NULL,
+                                               &state) < 0)
+                        return 0;
+                (void) usleep(JOB_PAUSE_USEC);
+        }
+}
+
+int manager_power_off(void) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r = connect_to_manager(&bus);
 
-        return r < 0 ? r
-                     : sd_bus_call_method(bus, DESTINATION, "/org/freedesktop/systemd1",
-                                          DESTINATION ".Manager", "StartUnit", NULL, NULL, "ss", unit,
-                                          "replace");
+        return r < 0 ? r : sd_bus_call_method(bus, MANAGER, "PowerOff", NULL, NULL, NULL);
 }
 
 /* Until the last part of a property of the unit for name is the word. */

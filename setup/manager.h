@@ -5,8 +5,12 @@
 
 #include "macro.h"
 
-/* Starts a unit, and does not wait for it. What the bus gives. */
-int manager_start(const char *unit);
+/* Starts a unit and waits until its job is done, however that ends; one that is queued already is waited
+ * for. What the bus gives. */
+int manager_run(const char *unit);
+
+/* Powers off at once, as FailureAction=poweroff-force does. What the bus gives. */
+int manager_power_off(void);
 
 /* The manager learns of mounts by the mount table and of devices by udev, each in its own time. A mount
  * whose device it takes for gone it unmounts (StopPropagatedFrom=, see systemd.mount(5)), and with it what

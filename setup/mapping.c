@@ -36,6 +36,20 @@ static int run(struct dm_task *task) {
         return dm_task_get_info(task, &info) && !info.exists ? -ENODEV : 0;
 }
 
+bool mapping_is_possible(void) {
+        _cleanup_task_ struct dm_task *task = NULL;
+
+        dm_log_with_errno_init(on_log);
+        task = dm_task_create(DM_DEVICE_VERSION);
+        return !task || dm_task_run(task);
+}
+
+bool mapping_has_target(const char *type) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_GET_TARGET_VERSION, type);
+
+        return !task || dm_task_run(task);
+}
+
 int mapping_get_length(const char *name, uint64_t *ret) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_TABLE, name);
         uint64_t start, length = 0;
@@ -85,28 +99,36 @@ int mapping_is_in_use(const char *name) {
         (DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG | DM_UDEV_DISABLE_DISK_RULES_FLAG | \
          DM_UDEV_DISABLE_OTHER_RULES_FLAG)
 
-int mapping_create(const char *name, const MappingTarget *target, dev_t *ret) {
-        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_CREATE, name);
+static int read_number(struct dm_task *task, dev_t *ret) {
         struct dm_info info;
-        uint32_t cookie = 0;
-        int r;
 
-        if (!task)
-                return -ENOMEM;
-        for (unsigned i = 0; i < target->times; i++)
-                if (!dm_task_add_target(task, i * target->length, target->length, target->type,
-                                        target->params))
-                        return -ENOMEM;
-        if (!dm_task_set_cookie(task, &cookie, UDEV_FLAGS))
-                return -EIO;
-        r = run(task);
-        (void) dm_udev_wait(cookie);
-        if (r < 0)
-                return r;
         if (!dm_task_get_info(task, &info))
                 return -EIO;
         *ret = makedev(info.major, info.minor);
         return 0;
+}
+
+int mapping_create(const char *name, dev_t device, uint64_t length, dev_t *ret) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_CREATE, name);
+        uint32_t cookie = 0;
+        char params[32];
+        int r;
+
+        (void) snprintf(params, sizeof(params), "%u:%u 0", major(device), minor(device));
+        if (!task || !dm_task_add_target(task, 0, length, "linear", params))
+                return -ENOMEM;
+        if (!dm_task_set_cookie(task, &cookie, UDEV_FLAGS))
+                return -EIO;
+        r = run(task);
+        (void) dm_udev_wait(cookie);
+        return r < 0 ? r : read_number(task, ret);
+}
+
+int mapping_get_number(const char *name, dev_t *ret) {
+        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_INFO, name);
+        int r = run(task);
+
+        return r < 0 ? r : read_number(task, ret);
 }
 
 int mapping_suspend(const char *name) {

@@ -9,6 +9,10 @@
 
 #include "macro.h"
 
+/* Whether the kernel has device-mapper; and a kind of target, for which it loads a module. */
+bool mapping_is_possible(void);
+bool mapping_has_target(const char *type);
+
 /* The length of a mapping, in sectors of 512 bytes; 0 if it was made and never had a table. -ENODEV if there
  * is none of this name; else what the kernel says. */
 int mapping_get_length(const char *name, uint64_t *ret);
@@ -20,15 +24,12 @@ int mapping_get_count(const char *name, uint64_t *ret);
 /* 1 if somebody has it open, 0 if not or if there is none of this name; else what the kernel says. */
 int mapping_is_in_use(const char *name);
 
-/* A table of one target, or of several that are the same, one behind the other. */
-typedef struct MappingTarget {
-        const char *type, *params; /* as the kernel takes them */
-        uint64_t length;           /* sectors, of each */
-        unsigned times;
-} MappingTarget;
+/* Makes a mapping of the first sectors of device, length of them, which udev leaves alone, and gives its
+ * number. What the kernel says. */
+int mapping_create(const char *name, dev_t device, uint64_t length, dev_t *ret);
 
-/* Makes a mapping, which udev leaves alone, and gives its number. What the kernel says. */
-int mapping_create(const char *name, const MappingTarget *target, dev_t *ret);
+/* -ENODEV if there is none of this name; else what the kernel says. */
+int mapping_get_number(const char *name, dev_t *ret);
 
 /* Lets I/O in flight finish and holds back all other until mapping_fail(). Without flush and without
  * freezing the file system: both would write what is to be lost. -EINTR if a signal comes before the disk is

@@ -57,8 +57,9 @@ static char *make_message(const Status *s) {
         case STATE_ENCRYPTED:
                 n = asprintf(&text,
                              "The scratch pool is on the encrypted disk %s (%s, %s), set up in %" PRIu64
-                             " ms.",
-                             s->device, s->cipher, s->fs_type, s->timings_usec[TIMING_TOTAL] / 1000);
+                             " ms%s%s.",
+                             s->device, s->cipher, s->fs_type, s->timings_usec[TIMING_TOTAL] / 1000,
+                             s->detail ? ": " : "", s->detail ?: "");
                 break;
         case STATE_TMPFS:
                 n = asprintf(&text, "The scratch pool fell back to RAM (%s): %s", reason, detail);
@@ -112,7 +113,7 @@ int outcome_check_mounts(const Status *s) {
         _cleanup_free_ char *list = NULL;
         int n;
 
-        n = mounted_missing(s, &missing);
+        n = mounted_missing(s, NULL, &missing);
         if (n < 0)
                 return log_oom();
         if (n == 0)
@@ -132,7 +133,7 @@ int outcome_check_mounts(const Status *s) {
 static int announce_health(const Status *s, Health h) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "there are no errors any more",
-                [HEALTH_ERRORS] = "reads or writes have failed, and what was not fsynced may be lost",
+                [HEALTH_ERRORS] = "reads or writes have failed, and what was written may be lost",
                 [HEALTH_READ_ONLY] = "its file system has failed, and takes no writes any more",
                 [HEALTH_GONE] = "its disk is gone, or its file system has shut down",
         };

@@ -14,7 +14,8 @@ int outcome_write(const Status *s);
 int outcome_announce(const Status *s);
 
 /* Looks at what is mounted now: 0 if the pool is what a program gets on each of s->mounts. Else one journal
- * entry names those that are missing, and the result is -ESTALE. -ENOMEM. */
+ * entry names those that are missing, and the result is -ESTALE. -ENOMEM. A mount point that was refused is
+ * not among them: a bad value fails no boot, not even with Fallback=fail. */
 int outcome_check_mounts(const Status *s);
 
 /* When the health of the pool is another one than at the last call, one journal entry says so. */

@@ -5,11 +5,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
-#include <sys/sysinfo.h>
-#include <sys/sysmacros.h>
 
 #include "fileio.h"
-#include "lazyfill.h"
 #include "log.h"
 #include "parse.h"
 #include "ramloop.h"
@@ -18,9 +15,14 @@
 #define FILLER 0xf6
 #define FILL_STEP (2 * MIB)
 
-/* Bytes of tags from which the fill costs more than the module for snapshots and three mappings: those of a
- * disk of 64 GiB. */
-#define LAZY_MIN (256 * MIB)
+/* What programs need at least, and a tmpfs may have half of the RAM. */
+#define RESERVE (64 * MIB)
+#define SHARE_MIN 16 /* of the RAM, however little of it is free */
+
+/* A page of tags cannot be made smaller once all of them are written: it takes a page, an entry of zram's
+ * table, and what zsmalloc notes of it. */
+#define PAGE 4096
+#define PAGE_COST (PAGE + 128)
 
 /* Direct: one copy less, and no page cache to be written back. */
 static int fill(const char *node, uint64_t size) {
@@ -45,17 +47,42 @@ static int fill(const char *node, uint64_t size) {
         return 0;
 }
 
-/* As a tmpfs has. The call cannot fail. */
-static uint64_t half_of_ram(void) {
-        struct sysinfo info = {};
+/* Bytes, of the line that begins with key, in KiB; 0 if there is none. */
+static uint64_t read_line(const char *meminfo, const char *key) {
+        const char *p = strstr(meminfo, key);
 
-        (void) sysinfo(&info);
-        return (uint64_t) info.totalram * info.mem_unit / 2;
+        return p ? strtoull(p + strlen(key), NULL, 10) * KIB : 0;
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b) {
+        return a < b ? a : b;
+}
+
+/* What is in a tmpfs already is not free, and counts as half of the RAM that it may have. */
+uint64_t tags_room(const char *meminfo) {
+        uint64_t total = read_line(meminfo, "MemTotal:"), available = read_line(meminfo, "MemAvailable:"),
+                 shared = read_line(meminfo, "Shmem:"), half = total / 2, room;
+        uint64_t reserve = half - lesser(half, shared) + RESERVE;
+
+        room = lesser(half, available - lesser(available, reserve));
+        if (room < total / SHARE_MIN)
+                room = total / SHARE_MIN;
+        return room / PAGE_COST * PAGE;
+}
+
+int tags_read_room(uint64_t *ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = file_read("/proc/meminfo", 64 * KIB, &text);
+        if (r < 0)
+                return r;
+        *ret = tags_room(text);
+        return 0;
 }
 
 /* Noted before anything is in it, so that whoever takes away what a killed process has left finds it. */
 static int make_zram(uint64_t size, char **ret_name) {
-        uint64_t limit = half_of_ram();
         int r;
 
         r = zram_add(ret_name);
@@ -66,21 +93,16 @@ static int make_zram(uint64_t size, char **ret_name) {
                 (void) zram_remove(*ret_name);
                 return r;
         }
-        if (size > limit)
-                log_warning("The tags of the whole disk would take %" PRIu64 " MiB of RAM. From %" PRIu64
-                            " MiB on, half of the RAM, writes fail.",
-                            size / MIB, limit / MIB);
-        return zram_set_size(*ret_name, size, limit);
+        return zram_set_size(*ret_name, size);
 }
 
 /* A loop device goes with the process. */
 static int make_loop(uint64_t size, char **ret_name) {
         int r;
 
-        log_warning("The kernel has no zram: the tags of the whole disk take %" PRIu64
-                    " MiB of RAM from the start.",
+        log_warning("The kernel has no zram: the tags take %" PRIu64 " MiB of RAM from the start.",
                     size / MIB);
-        r = size > half_of_ram() ? -ENOMEM : ramloop_make(size, ret_name);
+        r = ramloop_make(size, ret_name);
         return r < 0 ? r : file_write_atomic(TAGS_PATH, *ret_name, 0644);
 }
 
@@ -98,39 +120,19 @@ static int note_device(const char *node, uint64_t size, Device *ret) {
         return 0;
 }
 
-/* A kernel that has no snapshots fills all of it. */
-static int make_lazily(const Device *zram, uint64_t size, Device *ret) {
-        char node[32];
-        dev_t number;
-        int r;
-
-        r = fill(zram->node, LAZYFILL_PIECE);
-        if (r >= 0)
-                r = lazyfill_make(zram->number, size, &number);
-        if (r < 0)
-                return r;
-        (void) snprintf(node, sizeof(node), "/dev/dm-%u", minor(number));
-        return note_device(node, size, ret);
-}
-
 static int make(uint64_t size, Device *ret) {
         _cleanup_(device_done) Device d = {};
         _cleanup_free_ char *name = NULL, *node = NULL;
-        bool lazily = size >= LAZY_MIN;
         int r;
 
-        r = make_zram(lazily ? lazyfill_size(size) : size, &name);
-        if (r == -ENOENT) {
-                lazily = false;
+        r = make_zram(size, &name);
+        if (r == -ENOENT)
                 r = make_loop(size, &name);
-        }
         if (r < 0)
                 return r;
         if (asprintf(&node, "/dev/%s", name) < 0)
                 return -ENOMEM;
         r = note_device(node, size, &d);
-        if (r >= 0 && lazily && make_lazily(&d, size, ret) >= 0)
-                return 0;
         if (r >= 0)
                 r = fill(node, size);
         if (r < 0)
@@ -140,34 +142,33 @@ static int make(uint64_t size, Device *ret) {
         return 0;
 }
 
+/* What there is no module for. */
+static bool is_missing(int r) {
+        return r == -ENOENT || r == -ENODEV || r == -ENXIO;
+}
+
 int tags_make(uint64_t size, Status *s, Device *ret) {
         int r;
 
-        size = (size + LAZYFILL_PIECE - 1) / LAZYFILL_PIECE * LAZYFILL_PIECE;
+        size = (size + PAGE - 1) / PAGE * PAGE;
         r = make(size, ret);
-        if (r < 0) {
-                (void) tags_remove();
-                return status_fail(s, REASON_FORMAT, r,
-                                   "Failed to make a device in RAM of %" PRIu64 " MiB for the tags",
-                                   size / MIB);
-        }
-        return 0;
+        if (r >= 0)
+                return 0;
+        (void) tags_remove();
+        return is_missing(r) ? status_fail(s, REASON_KERNEL, r, "The kernel has no zram, and no loop")
+                             : status_fail(s, REASON_FORMAT, r,
+                                           "Failed to make a device in RAM of %" PRIu64 " MiB for the tags",
+                                           size / MIB);
 }
 
 int tags_remove(void) {
         _cleanup_free_ char *name = NULL;
         int r;
 
-        r = lazyfill_remove();
-        if (r >= 0)
-                r = file_read(TAGS_PATH, KIB, &name);
+        r = file_read(TAGS_PATH, KIB, &name);
         if (r >= 0 && startswith(name, "zram"))
                 r = zram_remove(name);
         if (r >= 0)
                 r = unlink(TAGS_PATH) < 0 ? -errno : 0;
         return r == -ENOENT ? 0 : r;
-}
-
-int tags_remove_later(void) {
-        return lazyfill_remove_later();
 }

@@ -72,11 +72,8 @@ int zram_add(char **ret_name) {
         return asprintf(ret_name, "zram%" PRIu64, number) < 0 ? -ENOMEM : 0;
 }
 
-int zram_set_size(const char *name, uint64_t size, uint64_t limit) {
-        int r;
-
-        r = write_attribute(name, "mem_limit", limit);
-        return r < 0 ? r : write_attribute(name, "disksize", size);
+int zram_set_size(const char *name, uint64_t size) {
+        return write_attribute(name, "disksize", size);
 }
 
 int zram_remove(const char *name) {

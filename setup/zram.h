@@ -12,9 +12,8 @@
  * zram-generator(8) and others take for swap. -ENOENT if the kernel has no zram. */
 int zram_add(char **ret_name);
 
-/* size: bytes of the device; limit: bytes of RAM, beyond which a write fails, rather than that the kernel
- * kills somebody. What the kernel says. */
-int zram_set_size(const char *name, uint64_t size, uint64_t limit);
+/* size: bytes of the device. What the kernel says. */
+int zram_set_size(const char *name, uint64_t size);
 
 /* 0 also if there is none of this name; -EBUSY if somebody has it open for long. */
 int zram_remove(const char *name);

@@ -102,7 +102,8 @@ static bool has_count(const char *text) {
         return text && text[strcspn(text, "123456789")] != 0;
 }
 
-/* Failed writes of data are warnings of ext4, and whoever has not called fsync(2) does not hear of them. */
+/* Failed writes of data are warnings of ext4, and whoever does not call fsync(2) does not hear of them. What
+ * the host has taken and loses later is not among them: nobody hears of that. */
 static bool ext4_has_errors(const char *root, const char *name) {
         _cleanup_free_ char *errors = read_attribute(root, "fs/ext4", name, "errors_count"),
                             *warnings = read_attribute(root, "fs/ext4", name, "warning_count");

@@ -8,7 +8,7 @@
 
 typedef enum Health {
         HEALTH_OK,
-        HEALTH_ERRORS,    /* writes or the file system have failed: what was not fsynced may be lost */
+        HEALTH_ERRORS,    /* writes or the file system have failed: what was written may be lost */
         HEALTH_READ_ONLY, /* and the file system takes no writes any more */
         HEALTH_GONE,      /* the disk is not there any more, or the file system has shut itself down */
         _HEALTH_MAX,

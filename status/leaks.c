@@ -2,8 +2,8 @@
 
 #include "leaks.h"
 
-#include <dirent.h>
-#include <sys/stat.h>
+#include <glob.h>
+#include <libmount.h>
 #include <sys/sysmacros.h>
 
 #include "fileio.h"
@@ -77,22 +77,98 @@ static bool is_encrypted(const char *root, const char *device, unsigned depth) {
         return (uuid && uuid_is_of_cipher(uuid)) || slaves_are_encrypted(root, device, depth + 1);
 }
 
-/* One of /proc/swaps: "/dev/vda2", or a file. zram is in RAM. */
-static bool swap_is_clear(const char *root, const char *path) {
-        _cleanup_free_ char *device = NULL;
-        const char *name = startswith(path, "/dev/");
-        struct stat st;
-        int r;
+/* The directory in /sys of a mapping, "/dev/mapper/NAME", for the caller to free; NULL if there is none. */
+static char *find_mapping(const char *root, const char *name) {
+        _cleanup_free_ char *pattern = NULL;
+        char *device = NULL;
+        glob_t found;
 
-        if (name && startswith(name, "zram"))
-                return false;
-        if (name)
-                r = asprintf(&device, "/sys/class/block/%s", name);
-        else if (stat(path, &st) < 0)
+        if (asprintf(&pattern, "%s/sys/class/block/dm-*", root) < 0 ||
+            glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+                return NULL;
+        for (size_t i = 0; i < found.gl_pathc && !device; i++) {
+                const char *path = found.gl_pathv[i] + strlen(root);
+                _cleanup_free_ char *file = NULL, *text = NULL;
+
+                if (asprintf(&file, "%s/dm/name", path) < 0 || !(text = read_below(root, file, KIB)))
+                        continue;
+                text[strcspn(text, "\n")] = 0;
+                device = streq(text, name) ? strdup(path) : NULL;
+        }
+        globfree(&found);
+        return device;
+}
+
+/* The directory in /sys of a node, for the caller to free. */
+static char *find_device(const char *root, const char *node) {
+        const char *mapping = startswith(node, "/dev/mapper/"), *name = startswith(node, "/dev/");
+        char *device = NULL;
+
+        if (mapping)
+                return find_mapping(root, mapping);
+        return name && asprintf(&device, "/sys/class/block/%s", name) >= 0 ? device : NULL;
+}
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
+
+/* What a file is on, by the text of the table: the file may be gone, and is in use all the same. */
+static struct libmnt_fs *find_mount(struct libmnt_table *table, const char *file) {
+        _cleanup_free_ char *path = strdup(file);
+        struct libmnt_fs *fs = NULL;
+
+        for (char *slash; path && !fs && (slash = strrchr(path, '/'));) {
+                slash[slash == path] = 0; /* "/" at last */
+                fs = mnt_table_find_target(table, path, MNT_ITER_BACKWARD);
+                *slash = 0;
+        }
+        return fs;
+}
+
+/* That of the device below a file. By the mount table's number; btrfs has one of its own, and then by the
+ * device that it was mounted from, which for a swap file is the only one. */
+static char *find_device_below(const char *root, const char *file) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = NULL;
+        _cleanup_free_ char *path = NULL;
+        char *device = NULL;
+
+        if (asprintf(&path, "%s/proc/self/mountinfo", root) < 0)
+                return NULL;
+        table = mnt_new_table_from_file(path);
+        struct libmnt_fs *fs = table ? find_mount(table, file) : NULL;
+        if (!fs)
+                return NULL;
+        dev_t number = mnt_fs_get_devno(fs);
+        if (major(number) == 0)
+                return find_device(root, mnt_fs_get_source(fs) ?: "");
+        return asprintf(&device, "/sys/dev/block/%u:%u", major(number), minor(number)) < 0 ? NULL : device;
+}
+
+/* Whether what is written to the device gets to a disk in the clear; NULL: to one that nobody knows. zram is
+ * in RAM, but for what it writes back to its backing device. */
+static bool device_is_clear(const char *root, const char *device) {
+        const char *zram = device ? startswith(device, "/sys/class/block/zram") : NULL;
+        _cleanup_free_ char *path = NULL, *backing = NULL, *below = NULL;
+
+        if (!device)
                 return true;
-        else
-                r = asprintf(&device, "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
-        return r < 0 || !is_encrypted(root, device, 0);
+        if (!zram)
+                return !is_encrypted(root, device, 0);
+        if (asprintf(&path, "%s/backing_dev", device) < 0)
+                return true;
+        backing = read_below(root, path, KIB);
+        if (!backing || !startswith(backing, "/"))
+                return false;
+        backing[strcspn(backing, "\n")] = 0;
+        below = find_device(root, backing);
+        return !below || !is_encrypted(root, below, 0);
+}
+
+/* One of /proc/swaps: "/dev/vda2", or a file. */
+static bool swap_is_clear(const char *root, const char *path) {
+        _cleanup_free_ char *device =
+                startswith(path, "/dev/") ? find_device(root, path) : find_device_below(root, path);
+
+        return device_is_clear(root, device);
 }
 
 static bool swap_is_configured(const char *root) {

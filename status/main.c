@@ -104,6 +104,8 @@ static int verb_is_encrypted(void) {
         }
         for (char **p = arg_paths[0] ? arg_paths : s->mounts; p && *p; p++)
                 yes = is_on_pool(*p, pool) && yes;
+        for (char **p = now.refused.paths; p && *p && !arg_paths[0]; p++)
+                yes = is_on_pool(*p, pool) && yes;
         return yes ? EXIT_SUCCESS : EXIT_DEGRADED;
 }
 
@@ -178,7 +180,7 @@ static int verb_renew(void) {
                 return r;
         if (now_load(&now) < 0)
                 return EXIT_FAILURE;
-        /* As in a container, where the service is skipped, which is no failure. */
+        /* The service is skipped then, which is no failure. */
         if (now.status.state == STATE_OFF) {
                 log_error("There is no scratch disk to renew: none was asked for.");
                 return EXIT_FAILURE;

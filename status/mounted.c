@@ -44,14 +44,15 @@ static bool upper_is_on(const char *upper, dev_t pool) {
         return stat(upper, &st) >= 0 && st.st_dev == pool;
 }
 
-/* Whether the file system with this number is an overlay that writes to the pool. */
+/* Whether the file system with this number is the overlay of /nix/store, and writes to the pool. Of no
+ * other: what upperdir= names now need not be what it was when somebody mounted it. */
 static bool overlay_is_on(dev_t number, dev_t pool) {
         _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
-        struct libmnt_fs *fs = table ? mnt_table_find_devno(table, number, MNT_ITER_BACKWARD) : NULL;
+        struct libmnt_fs *fs = table ? mnt_table_find_target(table, "/nix/store", MNT_ITER_BACKWARD) : NULL;
         char *value;
         size_t size;
 
-        if (!fs || !mnt_fs_match_fstype(fs, "overlay") ||
+        if (!fs || mnt_fs_get_devno(fs) != number || !mnt_fs_match_fstype(fs, "overlay") ||
             mnt_fs_get_option(fs, "upperdir", &value, &size) != 0)
                 return false;
         _cleanup_free_ char *upper = strndup(value, size);
@@ -74,23 +75,37 @@ int mounted_on(const char *path, dev_t pool) {
         return st.st_dev == pool || overlay_is_on(st.st_dev, pool);
 }
 
-int mounted_missing(const Status *s, const char ***ret) {
-        const char **missing;
-        size_t n = 0, k = 0;
+static size_t count(char **list) {
+        size_t n = 0;
+
+        while (list && list[n])
+                n++;
+        return n;
+}
+
+static bool is_among(const char **list, size_t n, const char *s) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(list[i], s))
+                        return true;
+        return false;
+}
+
+int mounted_missing(const Status *s, char **more, const char ***ret) {
+        char **const lists[] = { s->mounts, more };
+        const char **missing = calloc(count(s->mounts) + count(more) + 1, sizeof(char *));
+        size_t n = 0;
         dev_t pool;
         bool none;
 
-        while (s->mounts && s->mounts[n])
-                n++;
-        missing = calloc(n + 1, sizeof(char *));
         if (!missing)
                 return -ENOMEM;
         none = mounted_pool(&pool) < 0;
-        for (size_t i = 0; i < n; i++)
-                if (none || mounted_on(s->mounts[i], pool) <= 0)
-                        missing[k++] = s->mounts[i];
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (char **m = lists[i]; m && *m; m++)
+                        if ((none || mounted_on(*m, pool) <= 0) && !is_among(missing, n, *m))
+                                missing[n++] = *m;
         *ret = missing;
-        return k;
+        return n;
 }
 
 /* Whether the options of an overlay name a directory on path, as its upper or as a layer below. */
@@ -108,15 +123,31 @@ static bool options_name(const char *options, const char *path) {
         return false;
 }
 
-/* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. */
+/* Whether it has a layer by a name that is relative: to the directory in which its container engine keeps
+ * its data, as one with many layers does. */
+static bool options_are_relative(const char *options) {
+        static const char *const keys[] = { "lowerdir=", "upperdir=" };
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *p = strstr(options, keys[i]);
+                if (p && p[strlen(keys[i])] != '/')
+                        return true;
+        }
+        return false;
+}
+
+/* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. One whose
+ * layers nobody can tell has them where it is mounted itself. */
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths) {
-        const char *options = mnt_fs_get_fs_options(fs);
+        const char *options = mnt_fs_get_fs_options(fs), *target = mnt_fs_get_target(fs);
 
         if (!options || !mnt_fs_match_fstype(fs, "overlay"))
                 return false;
-        for (char **p = paths; p && *p; p++)
-                if (options_name(options, *p))
+        for (char **p = paths; p && *p; p++) {
+                const char *below = startswith(target, *p);
+                if (options_name(options, *p) || (below && *below == '/' && options_are_relative(options)))
                         return true;
+        }
         return options_name(options, POOL_DIRECTORY);
 }
 

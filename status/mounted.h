@@ -19,13 +19,14 @@ dev_t mounted_at(const char *path);
  * not help with btrfs. 0 if there is no pool. */
 dev_t mounted_number(const Status *s);
 
-/* Whether path is on the pool, or in an overlay with its upper there: 1 or 0. Symlinks are followed. Errors
- * of stat(2), but for a path that the caller may not look up the mount table decides. */
+/* Whether path is on the pool, or in the overlay of /nix/store with its upper there: 1 or 0. Symlinks are
+ * followed. Errors of stat(2), but for a path that the caller may not look up the mount table decides. */
 int mounted_on(const char *path, dev_t pool);
 
-/* Those of s->mounts that are not on the pool, all if there is none: a NULL-terminated array of pointers
- * into s, which the caller frees. The count of them, or -ENOMEM. */
-int mounted_missing(const Status *s, const char ***ret);
+/* Those of s->mounts and of more (NULL-terminated, or NULL), each once, that are not on the pool, all if
+ * there is none: a NULL-terminated array of pointers into both, which the caller frees. The count of them,
+ * or -ENOMEM. */
+int mounted_missing(const Status *s, char **more, const char ***ret);
 
 /* Whether anything but the pool's own mount still uses it: 1 or 0. By the mount table of this process.
  * -ENOENT if the pool is not mounted. */
@@ -34,5 +35,5 @@ int mounted_in_use(const Status *s);
 struct libmnt_fs;
 
 /* Whether a mount is an overlay with a layer below one of paths (NULL-terminated, or NULL), or on the pool
- * by its own mount point. */
+ * by its own mount point; or one below such a path with layers by relative names. */
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths);

@@ -14,17 +14,18 @@
 void now_done(Now *now) {
         free(now->text);
         status_done(&now->status);
+        refused_done(&now->refused);
         free(now->missing);
 }
 
+#define NOT_SET_UP                                                                          \
+        "A pool was asked for, and is not set up: a disk that is to be hot-plugged is not " \
+        "there yet, or the boot has not come so far"
+#define NOT_UNDERSTOOD "What was asked for was refused, and nothing is set up"
+
 /* Something was asked for, and nobody has set it up: not yet, or never. */
-static int format_not_set_up(char **ret) {
-        return status_format(&(Status) { .state = STATE_NONE,
-                                         .detail =
-                                                 (char *) "A pool was asked for, and is not set up: a disk "
-                                                          "that is to be hot-plugged is not there yet, or "
-                                                          "the boot has not come so far" },
-                             ret);
+static int format_none(const char *detail, char **ret) {
+        return status_format(&(Status) { .state = STATE_NONE, .detail = (char *) detail }, ret);
 }
 
 /* The status text. Where nothing was asked for there is no file, and that is a status too. */
@@ -35,7 +36,9 @@ static int read_status(char **ret) {
         if (r == -ENOENT && access(ATTEMPTED_PATH, F_OK) >= 0)
                 return log_error_errno(r, "The pool was set up, but its status '%s' is gone", STATUS_PATH);
         if (r == -ENOENT && access(ASKED_PATH, F_OK) >= 0)
-                return format_not_set_up(ret);
+                return format_none(NOT_SET_UP, ret);
+        if (r == -ENOENT && access(REFUSED_PATH, F_OK) >= 0)
+                return format_none(NOT_UNDERSTOOD, ret);
         if (r == -ENOENT)
                 return status_format(&(Status) { .state = STATE_OFF }, ret);
         if (r < 0)
@@ -64,6 +67,9 @@ int now_load(Now *now) {
                 return log_error_errno(r, "'%s' is no status", STATUS_PATH);
         now->health = health_read("", &now->status);
         now->used_bytes = read_used();
-        r = mounted_missing(&now->status, &now->missing);
+        r = refused_load(REFUSED_PATH, &now->refused);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", REFUSED_PATH);
+        r = mounted_missing(&now->status, now->refused.paths, &now->missing);
         return r < 0 ? log_oom() : r;
 }

@@ -5,11 +5,13 @@
  * sysfs. */
 
 #include "health.h"
+#include "refused.h"
 #include "status.h"
 
 typedef struct Now {
         char *text; /* of the status file */
         Status status;
+        Refused refused;
         const char **missing; /* NULL-terminated: mount points that are not on the pool */
         Health health;
         uint64_t used_bytes; /* of the pool; 0 if there is none */

@@ -14,6 +14,23 @@ static bool is_authenticated(const Status *s) {
         return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
 }
 
+static int set_refused(sd_json_variant **v, const Refused *refused) {
+        _cleanup_(sd_json_variant_unrefp) sd_json_variant *array = NULL;
+        int r = sd_json_variant_new_array(&array, NULL, 0);
+
+        for (const RefusedOption *e = refused->entries; r >= 0 && e < refused->entries + refused->n; e++) {
+                _cleanup_(sd_json_variant_unrefp) sd_json_variant *entry = NULL;
+                r = sd_json_variant_set_field_string(&entry, "key", e->key);
+                if (r >= 0)
+                        r = sd_json_variant_set_field_string(&entry, "value", e->value);
+                if (r >= 0)
+                        r = sd_json_variant_set_field_string(&entry, "why", e->why);
+                if (r >= 0)
+                        r = sd_json_variant_append_array(&array, entry);
+        }
+        return r < 0 ? r : sd_json_variant_set_field(v, "refused", array);
+}
+
 /* The status as it was written, and what is so now. */
 int show_json(const Now *now, JsonForm form) {
         _cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
@@ -22,6 +39,8 @@ int show_json(const Now *now, JsonForm form) {
         r = sd_json_parse(now->text, 0, &v, NULL, NULL);
         if (r >= 0)
                 r = sd_json_variant_set_field_strv(&v, "missing", (char **) now->missing);
+        if (r >= 0)
+                r = set_refused(&v, &now->refused);
         if (r >= 0)
                 r = sd_json_variant_set_field_string(
                         &v, "health",
@@ -111,6 +130,7 @@ static const char *find_remedy(const Now *now) {
                 [REASON_DEVICE_IN_USE] = "lsblk(8) shows what uses the disk: take that out of the image",
                 [REASON_RNG] = "give the VM a virtio-rng, and reboot",
                 [REASON_TIMEOUT] = "raise SetupTimeoutSec=, or find out what makes the disk slow",
+                [REASON_KERNEL] = "put the module that is named into the initrd, or into the kernel",
                 [REASON_WIPED] = "ccvm-scratch renew makes a new pool on the disk",
                 [REASON_CLONED] = "ccvm-scratch renew gives the pool a key of its own",
         };
@@ -120,6 +140,8 @@ static const char *find_remedy(const Now *now) {
                 return by_reason[s->reason] ?: "see journalctl -b -u ccvm-scratch-luks.service";
         if (s->state == STATE_ENCRYPTED && now->health != HEALTH_OK)
                 return "see journalctl -b -k, put elsewhere what matters, and reboot for a new disk";
+        if (now->missing[0] && now->refused.paths && now->refused.paths[0])
+                return "correct Mounts=, of which something was refused";
         return now->missing[0] ? "findmnt(8) shows what is mounted there instead" : NULL;
 }
 
@@ -146,6 +168,12 @@ static void print_mounts(const Status *s, const char **missing) {
                        is_among(missing, *m) ? " (missing: not on the pool)" : "");
 }
 
+static void print_refused(const Refused *refused) {
+        for (const RefusedOption *e = refused->entries; e < refused->entries + refused->n; e++)
+                printf("%13s: %s%s%s%s%s%s\n", e == refused->entries ? "Refused" : "", e->key,
+                       *e->value ? "=" : "", e->value, *e->key ? " (" : "", e->why, *e->key ? ")" : "");
+}
+
 static void print_warnings(const Status *s) {
         const char *leaks[LEAKS_MAX];
         size_t n = leaks_find("", leaks);
@@ -162,7 +190,7 @@ static void print_health(const Status *s, Health health) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "ok",
                 [HEALTH_ERRORS] =
-                        "errors (degraded: reads or writes have failed; what was not fsynced may be lost)",
+                        "errors (degraded: reads or writes have failed; what was written may be lost)",
                 [HEALTH_READ_ONLY] = "read-only (degraded: the file system has failed, and takes no writes)",
                 [HEALTH_GONE] = "gone (degraded: the disk is gone, or its file system has shut down)",
         };
@@ -188,6 +216,7 @@ void show_text(const Now *now) {
         print_use(now);
         print_age();
         print_mounts(s, now->missing);
+        print_refused(&now->refused);
         print_string("Disk", s->device);
         print_string("Mapping", s->mapper);
         print_string("File system", s->fs_type);

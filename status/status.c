@@ -25,6 +25,7 @@ static const char *const reason_table[_REASON_MAX] = {
         [REASON_MKFS] = "mkfs",
         [REASON_MOUNT] = "mount",
         [REASON_TIMEOUT] = "timeout",
+        [REASON_KERNEL] = "kernel",
         [REASON_INTERNAL] = "internal",
         [REASON_WIPED] = "wiped",
         [REASON_CLONED] = "cloned",
@@ -224,4 +225,18 @@ int status_fail(Status *s, Reason reason, int error, const char *format, ...) {
                 if (*p < ' ' || *p > '~')
                         *p = '?';
         return error == 0 ? -EIO : -abs(error);
+}
+
+void status_note(Status *s, const char *format, ...) {
+        _cleanup_free_ char *text = NULL, *before = TAKE_PTR(s->detail);
+        va_list ap;
+
+        va_start(ap, format);
+        int n = vasprintf(&text, format, ap);
+        va_end(ap);
+
+        if (n < 0 || !before)
+                s->detail = n < 0 ? TAKE_PTR(before) : TAKE_PTR(text);
+        else if (asprintf(&s->detail, "%s; %s", before, text) < 0)
+                s->detail = NULL;
 }

@@ -11,9 +11,12 @@
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
 
-/* What else is there: what was asked for (generator/main.c), the marker of an attempt (setup/attempt.h), the
+/* What else is there: what was asked for, what of it was refused, and what the initrd had refused
+ * (generator/main.c), the marker of an attempt (setup/attempt.h), the
  * health that was told last (setup/outcome.h), and the pool's own mount point. */
 #define ASKED_PATH STATUS_DIRECTORY "/config"
+#define REFUSED_PATH STATUS_DIRECTORY "/refused"
+#define REFUSED_BY_INITRD_PATH STATUS_DIRECTORY "/refused-by-initrd"
 #define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
 #define HEALTH_PATH STATUS_DIRECTORY "/health"
 /* Free blocks when what is free was discarded last. */
@@ -50,6 +53,7 @@ typedef enum Reason {
         REASON_MKFS,
         REASON_MOUNT,
         REASON_TIMEOUT,
+        REASON_KERNEL, /* it lacks a module, which the detail names */
         REASON_INTERNAL,
         REASON_WIPED,  /* by ccvm-scratch wipe, in the running system */
         REASON_CLONED, /* goes with STATE_ENCRYPTED: others may have the same key */
@@ -101,6 +105,9 @@ void status_done(Status *s);
 
 /* Frees the mounts alone; none are left. */
 void status_free_mounts(Status *s);
+
+/* Adds a sentence to the detail, of what went well and not quite as was asked for. */
+void status_note(Status *s, const char *format, ...) _printf_(2, 3);
 
 /* Notes a failure: the reason, and one line of detail. It is logged by whoever ends the work. Returns
  * -abs(error), or -EIO if error is 0, so that "return status_fail(…)" works. */

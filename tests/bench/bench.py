@@ -73,6 +73,7 @@ def main():
     guest = pathlib.Path(os.environ["CCVM_GUEST"])
     cache = pathlib.Path(os.environ["CCVM_CACHE"])
     boots.wall_clock = "kvm" if arguments.kvm else "tcg" if arguments.wall_clock else None
+    boots.machine.KVM = arguments.kvm
     suffix = f"-{boots.wall_clock}" if boots.wall_clock else ""
     results = cache / f"bench-{guest.name.removeprefix('guest-')}{suffix}"
     results.mkdir(exist_ok=True)

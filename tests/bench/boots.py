@@ -17,8 +17,10 @@ import tempfile
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "boot"))
 
+import machine  # noqa: E402
 import vm  # noqa: E402
-from fault import cpio, find_in_initrd  # noqa: E402
+from cases import directory  # noqa: E402
+from fault import find_in_initrd  # noqa: E402
 from vm import VM, Image, check  # noqa: E402
 
 # Seconds of the host's clock: an emulated CPU with a large file system to make, on a busy machine.
@@ -29,10 +31,6 @@ OURS = "ccvm-scratch-luks.service"
 REFERENCE = "bench-reference.service"
 CRYPTTAB = "systemd-cryptsetup@scratch.service"
 BY_ID = "/dev/disk/by-id/virtio-ccvm-scratch"
-
-# Each turn of a rep instruction counts as one, and with these two the kernel clears and copies memory byte by byte:
-# as slow as on no real CPU. Without them it takes eight bytes at a time.
-CPU = "max,la57=off,-erms,-fsrm"
 
 # At the end of a boot. The host looks at the image while the guest is busy: the clock of an idle one would run away.
 SCRIPT = r"""
@@ -74,39 +72,26 @@ class Variant:
 
 
 class BenchVM(VM):
-    """A boot by the clock of instructions; with idle it stays up for a minute more."""
+    """A boot by the clock of instructions; with idle it stays up for a minute more. more: QEMU's words for other disks.
 
-    def __init__(self, variant, idle=True, script=None, clock="shift=0,sleep=off"):
-        super().__init__(f"bench-{variant.name}", variant.append)
-        self.image = None
-        if variant.size:
-            self.image = Image(self.directory / "disk", variant.size)
-            self.devices += self.image.device()
-        self.initrd = self.directory / "initrd"
-        self.initrd.write_bytes((variant.initrd or vm.GUEST / "initrd").read_bytes() + cpio(variant.files))
+    The kernel and its modules are as the distribution has them, and the units' own limits count. What the host has in its
+    page cache is there at once by io_uring: without a wait, in which the idle guest's clock would run away.
+    """
+
+    def __init__(self, variant, idle=True, script=None, icount="shift=0,sleep=off", more=(), cpus=1):
         script = script or SCRIPT.replace("@IDLE@", IDLE if idle else "")
         script = script.replace("@UNIT@", variant.unit or "init.scope").replace("@MOUNT@", variant.mount or "/")
-        (self.directory / "script").write_text(script)
+        self.image = Image(directory() / "disk", variant.size) if variant.size else None
+        disk = self.image.device(aio="io_uring") if self.image else []
+        super().__init__(
+            f"bench-{variant.name}", f"ccvm.device_timeout=120 {variant.append}", [*disk, *more], script, variant.files,
+            initrd=str(variant.initrd or "initrd"), stock=True, counted=not wall_clock and cpus == 1, icount=icount,
+            aio="io_uring", patience=0, cpus=cpus,
+        )  # fmt: skip
         self.allocated = {}
-        self.clock = clock
-
-    def command(self):
-        command = super().command()
-        command[command.index("-initrd") + 1] = str(self.initrd)
-        command[command.index("-cpu") + 1] = "host" if wall_clock == "kvm" else CPU
-        # The units' own limits count here.
-        patience = command.index("-smbios")
-        del command[patience : patience + 2]
-        # What the host has in its page cache is there at once by io_uring: without a wait, in which the idle guest's
-        # clock would run away.
-        command = [w.replace("file.driver=file,", "file.driver=file,file.aio=io_uring,") for w in command]
-        if not wall_clock:
-            return command + ["-icount", self.clock]
-        command[command.index("-accel") + 1] = wall_clock
-        return command
 
     def start(self):
-        (vm.GUEST / "root.raw").read_bytes()  # into the page cache
+        (machine.GUEST / "root.raw").read_bytes()  # into the page cache
         super().start()
         try:
             while (line := self.host.file.readline().decode().strip()):
@@ -121,6 +106,8 @@ class BenchVM(VM):
             return super().run()
         finally:
             shutil.rmtree(self.directory)
+            if self.image:
+                shutil.rmtree(self.image.path.parent)
 
 
 def to_int(text):

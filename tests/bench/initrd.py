@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import tempfile
 
-from boots import vm
+from boots import machine
 from report import table
 
-GUEST = vm.GUEST
+GUEST = machine.GUEST
 
 # As tests/guest/finalize.chroot has it, but for our module.
 DRACUT = """

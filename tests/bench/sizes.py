@@ -47,20 +47,6 @@ measure warm 0 0 "--rw=write --bs=1M --direct=1 --numjobs=4"
 """
 
 
-class RequestsVM(boots.BenchVM):
-    def __init__(self, cpus, *arguments, **more):
-        super().__init__(*arguments, **more)
-        self.cpus = cpus
-
-    def command(self):
-        command = super().command()
-        command[command.index("-smp") + 1] = str(self.cpus)
-        if self.cpus > 1 and "-icount" in command:
-            at = command.index("-icount")
-            del command[at : at + 2]
-        return command
-
-
 def read(lines):
     """(MiB a second, requests to the disk for each MiB)"""
     # The kernel's Documentation/block/stat.rst has the order.
@@ -78,9 +64,8 @@ def run(variant, cpus, seconds, rounds):
     # In each round another one is the first.
     jobs = [(load, size, n) for n in range(rounds) for load in LOADS for size in SIZES[n:] + SIZES[:n]]
     script += "\n".join(f"measure '{load}' {size} {n} '{LOADS[load]}'" for load, size, n in jobs) + "\ncd /; true\n"
-    guest = RequestsVM(cpus, variant, script=script, clock="shift=0")
-    guest.devices += Image(speed.tools_image(), 0).device(1, "bench-tools", read_only=True)
-    report = guest.run()
+    tools = Image(speed.tools_image(), 0).device(1, "bench-tools", read_only=True)
+    report = boots.BenchVM(variant, script=script, icount="shift=0", more=tools, cpus=cpus).run()
     return {
         load: {
             size: [statistics.median(v) for v in zip(*(read(report.lines(f"{load} {size} {n}")) for n in range(rounds)))]

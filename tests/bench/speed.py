@@ -80,9 +80,8 @@ def run(variant, seconds):
         prepare = "mkfs.ext4 -q -F -E nodiscard /dev/$disk && mount /dev/$disk /mnt"
     script = SCRIPT.replace("@BY_ID@", BY_ID).replace("@PREPARE@", prepare).replace("@SECONDS@", str(seconds))
     script = script.replace("@JOBS@", "\n".join(f'fio "{name}" {words}' for name, words in JOBS.items()))
-    guest = boots.BenchVM(variant, script=script.replace("@UNPACK@", UNPACK), clock="shift=0")
-    guest.devices += Image(tools_image(), 0).device(1, "bench-tools", read_only=True)
-    report = guest.run()
+    tools = Image(tools_image(), 0).device(1, "bench-tools", read_only=True)
+    report = boots.BenchVM(variant, script=script.replace("@UNPACK@", UNPACK), icount="shift=0", more=tools).run()
 
     figures = {}
     for name in JOBS:

@@ -142,9 +142,8 @@ def run(variant, prepare=""):
     """Returns {job: figures}."""
     script = SCRIPT.replace("@BY_ID@", BY_ID).replace("@PREPARE@", prepare).replace("@MOUNT@", variant.mount)
     script += "\n".join(f"work '{name}' '{command}'" for name, command in JOBS.items()) + "\ncd /; true\n"
-    guest = boots.BenchVM(variant, script=script, clock="shift=0")
-    guest.devices += Image(tools_image(), 0).device(1, "bench-tools", read_only=True)
-    report = guest.run()
+    tools = Image(tools_image(), 0).device(1, "bench-tools", read_only=True)
+    report = boots.BenchVM(variant, script=script, icount="shift=0", more=tools).run()
     figures = {}
     for name in JOBS:
         check_equal(report.lines(f"{name}, status")[-1], "0", name)

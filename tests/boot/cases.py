@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The boots: each function is a case, and its name is the test's."""
+"""The disk is there, encrypted, and used as asked; and without a marker nothing is."""
 
 import collections
 import os
@@ -7,6 +7,8 @@ import pathlib
 import subprocess
 import tempfile
 
+from registry import case
+from script import Script
 from vm import VM, Image, check, check_equal
 
 GIB = 1 << 30
@@ -25,22 +27,27 @@ MESSAGE_IDS = {
     "none": "69396b351533487fbc7bc9a5e5c0c9e4",
 }
 
-SCRATCH_SCRIPT = r"""
-section scratch-write; su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'
-section scratch-mode; stat -c '%a %u %g' /scratch
-section scratch-inodes; stat -fc %c /scratch
-"""
+SCRATCH_SCRIPT = Script(
+    ("scratch-write", "su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'"),
+    ("scratch-mode", "stat -c '%a %u %g' /scratch"),
+    ("scratch-inodes", "stat -fc %c /scratch"),
+)
 
-OVERLAY_SCRIPT = r"""
-section lower; ls /nix/.ro-store
-section merged; ls /nix/store
-section overlay-write; echo new >/nix/store/new && cat /nix/.rw-store/store/new
-""" + SCRATCH_SCRIPT
+OVERLAY_SCRIPT = Script(
+    ("lower", "ls /nix/.ro-store"),
+    ("merged", "ls /nix/store"),
+    ("overlay-write", "echo new >/nix/store/new && cat /nix/.rw-store/store/new"),
+) + SCRATCH_SCRIPT
 
 
 def directory():
     """On a real disk, and taken away by nobody but the harness's own end."""
     return pathlib.Path(tempfile.mkdtemp(prefix="ccvm-images-", dir="/var/tmp"))
+
+
+def outcomes(report):
+    """The entries of the journal that say how a boot went."""
+    return [entry for entry in report.journal if entry.get("MESSAGE_ID") in MESSAGE_IDS.values()]
 
 
 def check_outcome(report, state, reason=None, failed=(), reports=1):
@@ -50,11 +57,12 @@ def check_outcome(report, state, reason=None, failed=(), reports=1):
     check_equal(status["reason"], reason, "reason")
     check_equal(report.line("status-exit"), "0" if state in ("encrypted", "off") else "3", "exit of status")
     check_equal(report.failed, set(failed), "failed units")
-    check_equal([m["MESSAGE_ID"] for m in report.messages], [MESSAGE_IDS[state]] * reports, "outcomes in the journal")
-    check_equal(report.messages[0]["CCVM_STATE"], state, "CCVM_STATE")
-    check_equal(report.messages[0]["CCVM_REASON"] or None, reason, "CCVM_REASON")
+    entries = outcomes(report)
+    check_equal([entry["MESSAGE_ID"] for entry in entries], [MESSAGE_IDS[state]] * reports, "outcomes in the journal")
+    check_equal(entries[0]["CCVM_STATE"], state, "CCVM_STATE")
+    check_equal(entries[0]["CCVM_REASON"] or None, reason, "CCVM_REASON")
     if state != "encrypted":
-        check_equal(report.lines("mappings"), ["No devices found"], "mappings")
+        check_equal(report.lines("table"), ["No devices found"], "mappings")
 
 
 # Sectors that the LUKS2 header takes.
@@ -86,8 +94,7 @@ def check_scratch(report, fs_type, source=None):
     check_equal(mount["source"], (source or "/dev/mapper/ccvm-scratch") + "[/scratch]", "source of /scratch")
     options = mount["options"].split(",")
     check("nosuid" in options and "nodev" in options, f"options of /scratch: {options}")
-    text = report.lines("status-text")
-    check_equal([line for line in text if "missing" in line], [], "status of a pool that is mounted")
+    check_equal(report.now["missing"], [], "missing mounts of a pool that is mounted")
 
 
 def check_use(report):
@@ -139,21 +146,28 @@ def count(path, needle):
     return found
 
 
+LUKS_SCRIPT = OVERLAY_SCRIPT + Script(
+    ("text", "ccvm-scratch status"),
+    ("key-files", "find /run /tmp /etc /root -xdev -name '*key*' -size -2 -type f 2>/dev/null | grep -i ccvm"),
+    ("keyring", "grep cryptsetup /proc/keys"),
+    ("reload", "systemctl daemon-reload && systemctl is-active ccvm-scratch-luks.service"),
+    ("again", """systemctl start ccvm-scratch-luks.service ccvm-scratch-tmpfs.service
+systemctl is-active ccvm-scratch-tmpfs.service"""),
+    ("still", "findmnt -nro FSTYPE /scratch; cat /scratch/mine"),
+    ("units", "find /run/systemd/generator* -not -type d -name '*[sx]*' | grep -E 'scratch|nix'"),
+)
+
+
+@case(seconds=16, quick=True)
 def luks():
     """The main job: both mounts on dm-crypt, and next to nothing allocated on the host."""
     image = Image(directory() / "disk", 20 * GIB)
-    script = OVERLAY_SCRIPT + r"""
-section key-files; find /run /tmp /etc /root -xdev -name '*key*' -size -2 -type f 2>/dev/null | grep -i ccvm
-section keyring; cat /proc/keys | grep cryptsetup
-section reload; systemctl daemon-reload && systemctl is-active ccvm-scratch-luks.service
-section again; systemctl start ccvm-scratch-luks.service ccvm-scratch-tmpfs.service; systemctl is-active ccvm-scratch-tmpfs.service
-section still; findmnt -nro FSTYPE /scratch; cat /scratch/mine
-section units; find /run/systemd/generator* -not -type d -name '*[sx]*'  | grep -E 'scratch|nix'
-"""
-    report = VM("luks", f"{DISK} ccvm.nix=overlay", image.device(), script).run()
+    report = VM("luks", f"{DISK} ccvm.nix=overlay", image.device(), LUKS_SCRIPT).run()
     check_encrypted(report, 20 * GIB)
     check_scratch(report, "ext4")
     check_overlay(report, "ext4")
+    text = report.lines("text")
+    check_equal([line for line in text if "missing" in line], [], "status of a pool that is mounted")
     check_equal(report.lines("key-files"), [], "key files")
     check_equal(report.lines("keyring"), [], "keys that outlived the program")
     check_equal(report.line("reload"), "active", "the service after a reload")
@@ -167,26 +181,60 @@ section units; find /run/systemd/generator* -not -type d -name '*[sx]*'  | grep 
     check(int(report.line("scratch-inodes")) >= 2000000, "room for small files")
 
 
-MOUNTS_SCRIPT = r"""
-section modes; stat -c '%n %a %u %g' /scratch /var/tmp /var/lib/containers
-section devices; for m in /scratch /var/tmp; do mknod $m/null c 1 3; echo x 2>/dev/null >$m/null && echo $m; done
-section suid; for m in /scratch /var/tmp; do
-    cp /usr/bin/id $m/id; chmod u+s $m/id; su nobody -s /bin/sh -c "$m/id -u"; done
-section noexec; cp /usr/bin/id /data/id; /data/id -u 2>/dev/null || echo refused
-section nested
-cd /var/lib/containers && mkdir lower upper work merged && echo lower >lower/file
+MOUNTS_SCRIPT = Script(
+    ("modes", "stat -c '%n %a %u %g' /scratch /var/tmp /var/lib/containers"),
+    ("devices", "for m in /scratch /var/tmp; do mknod $m/null c 1 3; echo x 2>/dev/null >$m/null && echo $m; done"),
+    ("suid", """for m in /scratch /var/tmp; do
+    cp /usr/bin/id $m/id; chmod u+s $m/id; su nobody -s /bin/sh -c "$m/id -u"; done"""),
+    ("noexec", "cp /usr/bin/id /data/id; /data/id -u 2>/dev/null || echo refused"),
+    ("nested", """cd /var/lib/containers && mkdir lower upper work merged && echo lower >lower/file
 mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work overlay merged && echo changed >>merged/file
-rm merged/file && mkdir merged/file && ls -A upper lower && stat -c %F upper/file && umount merged
-"""
+rm merged/file && mkdir merged/file && ls -A upper lower && stat -c %F upper/file && umount merged"""),
+)
 
 
+SLOT = ["-device", "pcie-root-port,id=slot2,chassis=2"]
+
+# A second disk with the serial, which nobody takes.
+SECOND = Script(
+    ("second", """ask "plug 1"
+for i in $(seq 100); do grep -qx ccvm-scratch /sys/block/vdc/serial && break; sleep 0.1; done
+udevadm settle; sleep 2
+echo $(cat /sys/block/vdc/serial); ls /sys/block/vdc/holders"""),
+    ("table-then", "dmsetup table"),
+)
+
+
+def plug(*numbers):
+    """The host's part: each disk when the guest asks for it."""
+
+    def meanwhile(vm):
+        for number in numbers:
+            vm.hear(f"plug {number}")
+            vm.plug(number)
+            vm.host.write("plugged")
+
+    return meanwhile
+
+
+def check_second(report, image):
+    check_equal(report.line("second"), "ccvm-scratch", "serial of the second disk, and what holds it")
+    check_equal(report.line("table-then"), report.line("table"), "table of the mapping with a second disk")
+    check(image.is_zero(), "the second disk was written to")
+
+
+@case(seconds=20)
 def mounts():
-    """More than /scratch, each a directory of the one pool; and overlays on it, as container engines make them."""
-    image = Image(directory() / "disk", 1 * GIB)
+    """More than /scratch, each a directory of the one pool; and overlays on it, as container engines make them.
+
+    A VM that was started with a disk takes no other one.
+    """
+    image, second = (Image(directory() / "disk", GIB) for _ in range(2))
     paths = "/scratch:1777:0:0:dev+suid,/var/tmp,/data::::noexec /var/lib/containers:0700:65534:65534"
     append = f'{DISK} ccvm.nix=overlay "ccvm.mounts={paths}"'
-    report = VM("mounts", append, image.device(), MOUNTS_SCRIPT).run()
-    check_encrypted(report, 1 * GIB)
+    devices = SLOT + image.device() + second.backend(1)
+    report = VM("mounts", append, devices, MOUNTS_SCRIPT + SECOND, meanwhile=plug(1)).run()
+    check_encrypted(report, GIB)
     modes = ["/scratch 1777 0 0", "/var/tmp 1777 0 0", "/var/lib/containers 700 65534 65534"]
     check_equal(report.lines("modes"), modes, "modes and owners")
     check_equal(report.lines("devices"), ["/scratch"], "where a device node works")
@@ -197,23 +245,39 @@ def mounts():
     check_equal(report.status["mounts"], ["/scratch", "/var/tmp", "/data", "/var/lib/containers", "/nix/.rw-store", "/nix/store"], "mounts")
     nested = ["lower:", "file", "", "upper:", "file", "directory"]
     check_equal(report.lines("nested"), nested, "an overlay whose layers are on the pool")
+    check_second(report, second)
 
 
-def no_marker():
-    """Nothing is asked for: nothing emitted, nothing mounted, and the disk that is there is left alone."""
-    image = Image(directory() / "disk", 64 * MIB)
-    report = VM("no-marker", "", image.device(), "section run; ls -d /run/ccvm-scratch\nsection text; ccvm-scratch status\n").run()
+# Whatever a generator of ours would have written.
+GENERATED = Script(
+    ("generated", "cd /run/systemd/generator && find . -name '*ccvm*' -o -name '*scratch*' -o -name '*nix*'; cd /"),
+    ("run", "ls -d /run/ccvm-scratch || true"),
+)
+
+
+def check_nothing(report):
+    """Nothing was asked for, and there is nothing."""
     check_equal(report.line("status-exit"), "0", "exit of status")
     check_equal(report.failed, set(), "failed units")
     check_equal(report.lines("generated"), [], "generated units")
     check_equal(report.lines("run"), ["ls: cannot access '/run/ccvm-scratch': No such file or directory"], "/run")
-    check_equal(report.messages, [], "outcomes in the journal")
+    check_equal(outcomes(report), [], "outcomes in the journal")
     check_equal(report.mount("/scratch"), None, "/scratch")
-    check_equal(report.lines("mappings"), ["No devices found"], "mappings")
+
+
+@case(seconds=11, quick=True)
+def no_marker():
+    """Nothing is asked for: nothing emitted, nothing mounted, and the disk that is there is left alone."""
+    image = Image(directory() / "disk", 64 * MIB)
+    script = GENERATED + Script(("text", "ccvm-scratch status"))
+    report = VM("no-marker", "", image.device(), script).run()
+    check_nothing(report)
+    check_equal(report.lines("table"), ["No devices found"], "mappings")
     check_equal(report.line("text").split()[:2], ["State:", "off"], "status")
     check(image.is_zero(), "the disk was written to")
 
 
+@case(quick=True)
 def nix_without_marker():
     """The store's upper without a disk: a tmpfs from the start, which is no failure."""
     report = VM("nix-without-marker", "ccvm.nix=overlay", script=OVERLAY_SCRIPT).run()
@@ -222,39 +286,45 @@ def nix_without_marker():
     check_overlay(report, "tmpfs")
 
 
-def setup_fails():
-    """A disk that is refused: reported, in RAM instead, and not a byte of it touched."""
-    image = Image(directory() / "disk", 16 * MIB)
-    report = VM("setup-fails", f"{DISK} ccvm.nix=overlay", image.device(), OVERLAY_SCRIPT).run()
-    check_degraded(report, "device-too-small")
-    check(image.is_zero(), "the refused disk was written to")
+CREDENTIAL_SCRIPT = Script(("data", "stat -c %a /data; cat /run/ccvm-scratch/config"))
 
 
+@case
 def credential():
-    """The marker as a system credential, as a wrapper in front of any VMM can give it, and options likewise."""
-    image = Image(directory() / "disk", 1 * GIB)
+    """The marker as a system credential, as a wrapper in front of any VMM can give it, and options likewise.
+
+    The size of the disk is no multiple of 4096: used to the last sector, if with smaller ones.
+    """
+    size = 256 * MIB + 1536
+    image = Image(directory() / "disk", size)
     conf = image.path.with_name("conf")
     conf.write_text("# a file\n[Scratch]\nMounts=/scratch /data:750\nFallback=fail\n")
-    fw_cfg = [
-        "name=opt/io.systemd.credentials/ccvm.vm-disk,string=1",
-        f"name=opt/io.systemd.credentials/ccvm.conf,file={conf}",
-    ]
-    script = "section data; stat -c %a /data; cat /run/ccvm-scratch/config\n"
-    report = VM("credential", "", image.device(), script, fw_cfg=fw_cfg).run()
-    check_encrypted(report, 1 * GIB)
+    credentials = {"ccvm.vm-disk": "string=1", "ccvm.conf": f"file={conf}"}
+    report = VM("credential", "", image.device(), CREDENTIAL_SCRIPT, credentials=credentials).run()
+    check_outcome(report, "encrypted")
+    table = report.line("table").split()
+    check_equal(table[:4], ["ccvm-scratch:", "0", str(size // 512 - HEADER), "crypt"], "extent of the mapping")
+    check("sector_size" not in report.line("table"), f"not sectors of 512 bytes: {table}")
+    check_equal([report.status["sectorSize"], report.status["sizeBytes"]], [512, size - HEADER * 512], "status")
     check_scratch(report, "ext4")
     check_equal(report.mount("/data")["source"], "/dev/mapper/ccvm-scratch[/data]", "/data")
     check_equal(report.lines("data")[0], "750", "mode of /data")
     check("Fallback=fail" in report.lines("data"), "what Fallback= is")
 
 
+@case(seconds=18)
 def header_in_ram():
-    """Nothing on the image is structured: no LUKS header, and no other trace."""
-    image = Image(directory() / "disk", 1 * GIB)
-    report = VM("header-in-ram", f"{DISK} ccvm.header=ram", image.device()).run()
-    check_encrypted(report, 1 * GIB, offset=0)
+    """Nothing on the image is structured: no LUKS header, and no other trace. With xfs, and on virtio-scsi."""
+    image = Image(directory() / "disk", 2 * GIB)
+    serial = "Another_1.of-20-chrs"
+    devices = ["-device", "virtio-scsi-pci", *image.device(serial=serial, driver="scsi-hd")]
+    append = f"{DISK} ccvm.header=ram ccvm.fstype=xfs ccvm.discard=no ccvm.nix=overlay ccvm.serial={serial}"
+    report = VM("header-in-ram", append, devices, OVERLAY_SCRIPT).run()
+    check_encrypted(report, 2 * GIB, "xfs", offset=0)
     check_equal(report.status["header"], "ram", "header")
-    check_scratch(report, "ext4")
+    check_scratch(report, "xfs")
+    check_overlay(report, "xfs")
+    check("allow_discards" not in report.line("table"), "TRIM is passed down")
     check_equal([count(image.path, magic) for magic in (b"LUKS\xba\xbe", b"SKUL\xba\xbe", b"json", b"aes-xts")],
                 [0, 0, 0, 0], "traces of a header")
     check_noise(image.path, 16 * MIB)
@@ -279,25 +349,22 @@ def iter_blocks(path, size):
     return (data[i : i + 4096] for i in range(0, len(data), 4096))
 
 
-def xfs():
-    image = Image(directory() / "disk", 2 * GIB)
-    report = VM("xfs", f"{DISK} ccvm.fstype=xfs ccvm.discard=no", image.device()).run()
-    check_encrypted(report, 2 * GIB, "xfs")
-    check_scratch(report, "xfs")
-    check("allow_discards" not in report.line("table"), "TRIM is passed down")
-
-
+@case(seconds=25)
 def btrfs():
-    """It gives back what is removed two minutes later by itself, and within one as the others."""
+    """It gives back what is removed two minutes later by itself, and within one as the others. On NVMe."""
     image = Image(directory() / "disk", 2 * GIB)
-    vm = VM("btrfs", f"{DISK} ccvm.fstype=btrfs", image.device(), TRIM_SCRIPT).start()
+    devices = image.device(driver="nvme", serial="another")
+    append = f"{DISK} ccvm.fstype=btrfs ccvm.nix=overlay ccvm.serial=another"
+    vm = VM("btrfs", append, devices, OVERLAY_SCRIPT + TRIM_SCRIPT).start()
     allocated = hear_allocated(vm, image)
     report = vm.wait()
     check_encrypted(report, 2 * GIB, "btrfs")
-    check_equal(report.mount("/scratch")["fstype"], "btrfs", "file system of /scratch")
+    check_scratch(report, "btrfs")
+    check_overlay(report, "btrfs")
     check_given_back(allocated)
 
 
+@case
 def fallback_none():
     """Without a pool the boot goes on, and what was to be on it is plainly not there."""
     report = VM("fallback-none", f"{DISK} ccvm.fallback=none ccvm.device_timeout=2").run()
@@ -305,70 +372,17 @@ def fallback_none():
     check_equal(report.mount("/scratch"), None, "/scratch")
 
 
-def wrapped(name, append, script="", options=(), kind=VM):
-    """A boot by ccvm-scratch-run with a disk of 512 MiB, and the file into which QEMU writes what the guest reports."""
-    where = directory()
-    status_file = where.with_name(f"{where.name}.status")
-    run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", f"--status-file={status_file}"]
-    return kind(name, append, script=script, wrapper=[*run, *options, "--"]), where, status_file
-
-
-def check_told(vm, status_file, *lines):
-    """What the guest has reported of one boot, and that nobody else has said anything."""
-    check_equal([vm.status, vm.output], [0, b""], "exit status and output of QEMU")
-    check_equal(status_file.read_text().splitlines(), list(lines), "the status file")
-
-
-def check_console(vm, *words):
-    """The line of a fallback, for who has started the VM in a terminal."""
-    lines = [line for line in vm.console.read_text(errors="replace").splitlines() if "ccvm-scratch: no encrypted scratch disk" in line]
-    check_equal(len(lines), 1, f"lines on the console ({lines})")
-    check(all(word in lines[0] for word in words), f"{words} on the console: {lines[0]}")
-
-
-# The disk is there, and the guest looks for another.
-NOT_FOUND = "ccvm.serial=elsewhere ccvm.device_timeout=2"
-
-
-def told_fallback():
-    """The host hears that the guest is in RAM, and why."""
-    vm, _, status_file = wrapped("told-fallback", NOT_FOUND)
-    report = vm.run()
-    check_outcome(report, "tmpfs", "device-timeout", [LUKS])
-    check_told(vm, status_file, "tmpfs device-timeout")
-    check_console(vm, "device-timeout", "using RAM instead")
-
-
-def require_encrypted():
-    """With --require-encrypted such a guest powers off."""
-    vm, where, status_file = wrapped("require-encrypted", NOT_FOUND, options=["--require-encrypted"])
-    report = vm.start().wait()
-    check_equal(report.text, "", "what a guest said that should not have come so far")
-    check_told(vm, status_file, "none device-timeout")
-    check_console(vm, "device-timeout", "powering off")
-    check_equal(list(where.iterdir()), [], "names in the scratch directory")
-
-
-def fallback_fail():
-    """For those who must not run without: the VM goes off, and the console and the host have the reason."""
-    vm, _, status_file = wrapped("fallback-fail", f"{NOT_FOUND} ccvm.fallback=fail")
-    report = vm.start().wait()
-    check_equal(report.text, "", "what a guest said that should not have come so far")
-    check_told(vm, status_file, "none device-timeout")
-    check_console(vm, "device-timeout", "powering off")
-
-
-TRIM_SCRIPT = r"""
-section trim; sync; ask started
-dd if=/dev/zero of=/scratch/big bs=1M count=512 conv=fsync 2>/dev/null; ask written
+TRIM_SCRIPT = Script(
+    ("trim", """sync; ask started
+dd if=/dev/zero of=/scratch/big bs=1M count=64 conv=fsync 2>/dev/null; ask written
 # What the timer does; without a word, and only where something has changed.
-discards() { awk '{print $12}' /sys/block/dm-0/stat; }
-section options; findmnt -rno OPTIONS /scratch
-section removed; before=$(discards); rm /scratch/big; sync; echo $(($(discards) - before)); ask removed
-systemctl start ccvm-scratch-health; sync; ask trimmed
-section trimmed; before=$(discards); systemctl start ccvm-scratch-health; echo $(($(discards) - before))
-systemctl show -P NextElapseUSecMonotonic ccvm-scratch-health.timer
-"""
+discards() { awk '{print $12}' /sys/block/dm-0/stat; }"""),
+    ("options", "findmnt -rno OPTIONS /scratch"),
+    ("removed", """before=$(discards); rm /scratch/big; sync; echo $(($(discards) - before)); ask removed
+systemctl start ccvm-scratch-health; sync; ask trimmed"""),
+    ("trimmed", """before=$(discards); systemctl start ccvm-scratch-health; echo $(($(discards) - before))
+systemctl show -P NextElapseUSecMonotonic ccvm-scratch-health.timer"""),
+)
 
 
 def hear_allocated(vm, image):
@@ -383,10 +397,13 @@ def hear_allocated(vm, image):
 
 
 def check_given_back(allocated):
-    check(allocated["written"] >= 512 * MIB, "the file was never on the image, which proves nothing")
-    check(allocated["trimmed"] <= allocated["written"] * 5 // 100, "less than 95 % of the blocks are free again")
+    """Of the file that was written; what an empty file system takes stays."""
+    check(allocated["written"] - allocated["started"] >= 64 * MIB, "the file was never on the image, which proves nothing")
+    left = allocated["trimmed"] - allocated["started"]
+    check(left <= 64 * MIB * 5 // 100, f"less than 95 % of the blocks are free again: {left} bytes")
 
 
+@case
 def trim():
     """What an earlier boot wrote, and what is removed in the guest, is given back on the host."""
     image = Image(directory() / "disk", 2 * GIB)
@@ -406,58 +423,88 @@ def trim():
     check_given_back(allocated)
 
 
-WRITE_CANARY = r"""
-section canary
-i=0; while [ $i -lt 1024 ]; do printf 'c4n4ry:Yt9Qe2xW\n'; i=$((i + 1)); done >/tmp/canary
+WRITE_CANARY = Script(
+    ("canary", r"""i=0; while [ $i -lt 1024 ]; do printf 'c4n4ry:Yt9Qe2xW\n'; i=$((i + 1)); done >/tmp/canary
 i=0; while [ $i -lt 256 ]; do cat /tmp/canary; i=$((i + 1)); done >/scratch/canary
 cp /tmp/canary /nix/.rw-store/store/canary
-sync
-section on-mapping; grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch
-"""
+sync"""),
+    ("on-mapping", "grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch"),
+)
 
 
+LEFT = Script(
+    ("on-mapping", "grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch"),
+    ("left", "ls /scratch"),
+)
+
+
+@case(seconds=26)
 def twice():
     """The same image in two boots: another key and another header, and nothing of the first is left to read."""
-    image = Image(directory() / "disk", 256 * MIB)
+    image = Image(directory() / "disk", 64 * MIB)
     append = f"{DISK} ccvm.nix=upper ccvm.discard=no"
     first = VM("twice-1", append, image.device(), WRITE_CANARY).run()
-    check_encrypted(first, 256 * MIB)
+    check_encrypted(first, 64 * MIB)
     check(int(first.line("on-mapping")) > 100000, "the canary is not on the mapping, so the search proves nothing")
     check_equal(count(image.path, CANARY[:15]), 0, "canaries in the image")
 
     # Only what the second file system writes has changed: the canary's blocks are there still, under the old key.
-    script = "section on-mapping; grep -c c4n4ry:Yt9Qe2xW /dev/mapper/ccvm-scratch\nsection left; ls /scratch\n"
-    second = VM("twice-2", append, image.device(), script).run()
-    check_encrypted(second, 256 * MIB)
+    second = VM("twice-2", append, image.device(), LEFT).run()
+    check_encrypted(second, 64 * MIB)
     check_equal(second.line("on-mapping"), "0", "canaries of the first boot on the mapping of the second")
     check_equal(second.lines("left"), [], "files of the first boot")
     check(first.status["uuid"] != second.status["uuid"], "both boots have the same LUKS UUID")
 
 
-WIPE_SCRIPT = WRITE_CANARY + r"""
-section before; cat /proc/mounts | grep -c ccvm-scratch
-section wipe; ccvm-scratch wipe </dev/null; echo $?; ccvm-scratch wipe --yes; echo $?
-section wiped-exit; ccvm-scratch status >/dev/null; echo $?
-section wiped-state; ccvm-scratch status | head -n 2
-section wiped-table; dmsetup table
-section wiped-canary; grep -c c4n4ry:Yt9Qe2xW /scratch/canary /dev/mapper/ccvm-scratch
-section wiped-mounts; findmnt -rno TARGET /scratch; findmnt -rno TARGET /run/ccvm-scratch/pool
-section wiped-store; ls /nix/.ro-store | head -n 1; cat /nix/store/*-tools-1.0/lib/tools.conf
-section wiped-keys; grep cryptsetup /proc/keys
-section wiped-failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
-section wiped-again; ccvm-scratch wipe --yes; echo $?
-section wiped-messages; journalctl -b -o json --no-pager MESSAGE_ID=69396b351533487fbc7bc9a5e5c0c9e4 | grep -c '"CCVM_REASON":"wiped"'
-"""
+# The first wipe while the disk takes what is written, and never says that it has.
+WIPE_SCRIPT = WRITE_CANARY + Script(
+    ("before", "grep -c ccvm-scratch /proc/mounts"),
+    ("refused", "ccvm-scratch wipe </dev/null; echo $?"),
+    ("stalled", """ask 1
+dd if=/dev/urandom of=/scratch/big bs=1M count=16 status=none; sync -f /scratch/big & writer=$!
+until awk '$1 + $2 > 0 {ok = 1} END {exit !ok}' /sys/block/vdb/inflight; do sleep 0.1; done
+began=$(cut -d. -f1 /proc/uptime)
+ccvm-scratch wipe --yes; echo "exit $?"; echo "seconds $(($(cut -d. -f1 /proc/uptime) - began))"
+ccvm-scratch status | sed -n "s/^ *State: /state /p"; dmsetup table | cut -d' ' -f4"""),
+    ("wipe", """ask 0; wait $writer
+ccvm-scratch wipe --yes; echo "exit $?"; ccvm-scratch status | sed -n "s/^ *State: /state /p"; dmsetup table | cut -d' ' -f4"""),
+    ("wiped-exit", "ccvm-scratch status >/dev/null; echo $?"),
+    ("wiped-state", "ccvm-scratch status | head -n 2"),
+    ("wiped-table", "dmsetup table"),
+    ("wiped-canary", "grep -c c4n4ry:Yt9Qe2xW /scratch/canary /dev/mapper/ccvm-scratch"),
+    ("wiped-mounts", "findmnt -rno TARGET /scratch; findmnt -rno TARGET /run/ccvm-scratch/pool"),
+    ("wiped-store", "ls /nix/.ro-store | head -n 1; cat /nix/store/*-tools-1.0/lib/tools.conf"),
+    ("wiped-keys", "grep cryptsetup /proc/keys"),
+    ("wiped-failed", "systemctl list-units --failed --plain --no-legend | cut -d' ' -f1"),
+    ("wiped-again", "ccvm-scratch wipe --yes; echo $?"),
+    ("wiped-messages", "journalctl -b -o cat --no-pager MESSAGE_ID=69396b351533487fbc7bc9a5e5c0c9e4 CCVM_REASON=wiped | wc -l"),
+)
 
 
+@case(seconds=35)
 def wipe():
-    """The key is destroyed while the VM runs: for the guest too the disk is noise, and the system runs on."""
-    image = Image(directory() / "disk", 256 * MIB)
-    report = VM("wipe", f"{DISK} ccvm.nix=overlay", image.device(), WIPE_SCRIPT).run()
-    check_encrypted(report, 256 * MIB)
+    """The key is destroyed while the VM runs: for the guest too the disk is noise, and the system runs on.
+
+    While the disk stalls the wipe waits in time, leaves all as it was, and can be repeated.
+    """
+    image = Image(directory() / "disk", 64 * MIB)
+
+    def stall(vm):
+        vm.throttle("slow")
+        vm.throttle("slow")
+
+    report = VM("wipe", f"{DISK} ccvm.nix=overlay", image.device(id="slow"), WIPE_SCRIPT, meanwhile=stall).run()
+    check_encrypted(report, 64 * MIB)
     check(int(report.line("on-mapping")) > 100000, "the canary was not there before")
     refused = "ccvm-scratch: wipe destroys all data on the scratch disk: without a terminal it takes --yes."
-    check_equal(report.lines("wipe"), [refused, "2", "0"], "wipe without and with --yes")
+    check_equal(report.lines("refused"), [refused, "2"], "wipe without --yes")
+    stalled = report.lines("stalled")
+    check("Waiting for the disk" in stalled[0], f"the first wipe says: {stalled[0]}")
+    check("try again, or power off" in stalled[1], f"the first wipe says: {stalled[1]}")
+    check_equal(stalled[2], "exit 1", "the first wipe")
+    check(8 <= int(stalled[3].split()[1]) <= 14, f"the first wipe took {stalled[3]}")
+    check_equal(stalled[4:], ["state encrypted", "crypt"], "after the first wipe")
+    check_equal(report.lines("wipe"), ["exit 0", "state none (degraded: there is no pool)", "error"], "the second wipe")
     check_equal(report.line("wiped-exit"), "3", "exit of status afterwards")
     check_equal([line.split()[1] for line in report.lines("wiped-state")], ["none", "wiped"], "state and reason")
     for line in report.lines("wiped-table"):
@@ -471,59 +518,3 @@ def wipe():
     check_equal(report.lines("wiped-again")[-1], "1", "a second wipe")
     check_equal(report.line("wiped-messages"), "1", "journal entries of the wipe")
     check_equal(count(image.path, CANARY[:15]), 0, "canaries in the image")
-
-
-class DisksAtTheEnd(VM):
-    """The command's disks are where Linux numbers them last: in a high slot, behind a port, and on a second root bus."""
-
-    def root_devices(self):
-        *image, device, root = super().root_devices()
-        port = ["-device", "pcie-root-port,id=slot1,chassis=1"]
-        last = ["-blockdev", "null-co,node-name=last", "-device", "virtio-blk-pci,drive=last,addr=0x1d"]
-        return [*image, *port, device, f"{root},bus=slot1", *last]
-
-    def command(self):
-        # At the end: what names no bus is from here on not on the first one.
-        bus = ["-device", "pxb-pcie,id=second,bus=pcie.0,bus_nr=128", "-device", "pcie-root-port,id=slot2,bus=second,chassis=2"]
-        disk = ["-blockdev", "null-co,node-name=second", "-device", "virtio-blk-pci,drive=second,bus=slot2"]
-        return [*super().command(), *bus, *disk]
-
-
-def wrapper():
-    """ccvm-scratch-run from end to end; the image has no name, and no plaintext in it, and comes after all other disks."""
-    # Until the host has looked at the image.
-    script = WRITE_CANARY + "ask ready\n"
-    vm, where, status_file = wrapped("wrapper", "ccvm.nix=overlay", script, ["--require-encrypted"], DisksAtTheEnd)
-    vm.start().hear("ready")
-
-    images = find_open_images(vm.process.pid, where)
-    check_equal(len(images), 1, "images that the VMM has open")
-    check_equal(list(where.iterdir()), [], "names in the scratch directory")
-    with open(images[0], "rb") as image:
-        status = os.fstat(image.fileno())
-        check_equal([status.st_size, status.st_nlink, status.st_mode & 0o777], [512 * MIB, 0, 0o600], "the image")
-        vm.host.write("go")
-        report = vm.wait()
-        check_encrypted(report, 512 * MIB)
-        check_equal(report.status["device"], "/dev/vdd", "the disk, the last of four")
-        check_told(vm, status_file, "encrypted")
-        check(int(report.line("on-mapping")) > 100000, "the canary is not on the mapping")
-        allocated = os.fstat(image.fileno()).st_blocks * 512
-        check(4 * MIB < allocated < 64 * MIB, f"{allocated} bytes are allocated on the host")
-        check_equal(count(f"/proc/self/fd/{image.fileno()}", CANARY[:15]), 0, "canaries in the image")
-    check_equal(list(where.iterdir()), [], "names in the scratch directory afterwards")
-
-
-def find_open_images(pid, where):
-    """The paths under /proc by which files deleted in where are open in the process or its children."""
-    found = {}
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getsid(int(process.name)) != pid:
-                continue
-            for fd in (process / "fd").iterdir():
-                if os.readlink(fd).startswith(f"{where}/"):
-                    found[os.stat(fd).st_ino] = fd
-        except OSError:
-            continue  # gone meanwhile
-    return list(found.values())

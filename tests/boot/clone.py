@@ -7,29 +7,28 @@ import time
 
 from cases import GIB, MIB, directory
 from fault import FaultVM
+from registry import case
+from script import Script
 from vm import TIME_LIMIT, Image, check, check_equal
 
-STATUS = r"""
+STATUS = Script((None, r"""
 status() { section "$1"; ccvm-scratch status --json=short; ccvm-scratch is-encrypted 2>&1; echo $?; ls /scratch; }
 # Until it is as the command says.
-wait_until() { for i in $(seq 100); do "$@" && return; sleep 0.1; done; echo "timed out: $*"; }
-"""
+wait_until() { for i in $(seq 100); do "$@" && return; sleep 0.1; done; echo "timed out: $*"; }"""))
 
 
 class Snapshot(FaultVM):
     """A VM that is saved at a point of its script, and goes on from it as several others.
 
-    number: which of them this is; 0 is the first one, which ends there.
+    number: which of them this is; 0 is the first one, which ends there. Its clock counts instructions, so that two that go
+    on do the same, but for what makes them different.
     """
 
-    def __init__(self, name, append, devices, script, saved, number=0):
-        super().__init__(f"{name}-{number}" if number else name, append, devices, script)
+    def __init__(self, name, append, devices, script, saved, number=0, **fields):
+        incoming = saved if number else None
+        name = f"{name}-{number}" if number else name
+        super().__init__(name, append, devices, script, **{"generation": number, "counted": True, "incoming": incoming, **fields})
         self.saved = saved
-        self.number = number
-
-    def command(self):
-        generation = ["-device", f"vmgenid,guid=00000000-0000-0000-0000-{self.number:012}"]
-        return super().command() + generation + (["-incoming", f"file:{self.saved}"] if self.number else [])
 
     def save(self):
         """At the point at which the guest waits for an answer."""
@@ -57,27 +56,28 @@ def told(report, name):
     return json.loads(lines[0]), lines[1:]
 
 
-CLONE_SCRIPT = STATUS + r"""
-yes c4n4ry:clones | head -c 8M >/scratch/canary; sync
+CLONE_SCRIPT = STATUS + Script(
+    (None, r"""yes c4n4ry:clones | head -c 8M >/scratch/canary; sync
 status before
 ask save
 renewed() { ccvm-scratch status --json=short | grep -v "$uuid" | grep -q '"state":"encrypted","reason":null'; }
 uuid=$(sed 's/.*"uuid":"\([^"]*\)".*/\1/' /run/ccvm-scratch/status.json)
 wait_until renewed
 wait_until systemctl is-active --quiet scratch.mount
-status after
-section told; journalctl -b -o json MESSAGE_ID=c2f6f3f1a5594bb2a7d0c1a4e2b86f17 | grep -c '"CCVM_REASON":"cloned"'
-section canary; grep -c c4n4ry:clones /dev/mapper/ccvm-scratch
-section table-kinds; dmsetup table | cut -d' ' -f1,4 | sort
-section watch; grep -E 'RssAnon|RssFile' /proc/$(systemctl show -P MainPID ccvm-scratch-clone.service)/status | tr -s ' \t\n' ' '; echo
-section failed-after; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
+status after"""),
+    ("told", """journalctl -b -o json MESSAGE_ID=c2f6f3f1a5594bb2a7d0c1a4e2b86f17 | grep -c '"CCVM_REASON":"cloned"'"""),
+    ("canary", "grep -c c4n4ry:clones /dev/mapper/ccvm-scratch"),
+    ("table-kinds", "dmsetup table | cut -d' ' -f1,4 | sort"),
+    ("watch", r"grep -E 'RssAnon|RssFile' /proc/$(systemctl show -P MainPID ccvm-scratch-clone.service)/status | tr -s ' \t\n' ' '; echo"),
+    ("failed-after", """systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
 # And with Fallback=fail there is no VM without an encrypted pool.
-mount --bind /usr/bin/false /usr/sbin/mkfs.ext4
-section powers-off; ccvm-scratch renew --force
-sleep 100
-"""
+mount --bind /usr/bin/false /usr/sbin/mkfs.ext4"""),
+    ("powers-off", """ccvm-scratch renew --force
+sleep 100"""),
+)
 
 
+@case(seconds=50, counted=True)
 def clone():
     """OnClone=renew: two that go on from one have two keys, and nothing of the first's data."""
     where = directory()
@@ -106,24 +106,24 @@ def clone():
     check_equal(len(keys), 2, "different UUIDs of the two")
 
 
-PLUG_SCRIPT = STATUS + r"""
-status before
+PLUG_SCRIPT = STATUS + Script(
+    (None, """status before
 ask save
-wait_until mountpoint -q /scratch
-section uptime; cut -d' ' -f1 /proc/uptime
+wait_until mountpoint -q /scratch"""),
+    ("uptime", """cut -d' ' -f1 /proc/uptime
 wait_until systemctl is-active --quiet ccvm-scratch-luks.service
-status plugged
-section plugged-log; journalctl -b -k -o short-monotonic | grep 'virtio_blk.*logical blocks' | tail -n 1
+status plugged"""),
+    ("plugged-log", """journalctl -b -k -o short-monotonic | grep 'virtio_blk.*logical blocks' | tail -n 1
 journalctl -b -o short-monotonic -u ccvm-scratch-luks.service | tail -n 3
 echo mine >/scratch/file
 ask again
 cloned() { grep -q '"reason":"cloned"' /run/ccvm-scratch/status.json; }
 wait_until cloned
-status cloned
-section cloned-text; ccvm-scratch status
-section renew; ccvm-scratch renew --yes; echo $?
-status renewed
-"""
+status cloned"""),
+    ("cloned-text", "ccvm-scratch status"),
+    ("renew", """ccvm-scratch renew --yes; echo $?
+status renewed"""),
+)
 
 
 def seconds(line):
@@ -131,6 +131,7 @@ def seconds(line):
     return float(line.split("[")[1].split("]")[0])
 
 
+@case(seconds=50, counted=True)
 def snapshot_then_disk():
     """VmDisk=hotplug: a VM is saved before it has a disk, and each that goes on from it gets one, and a key, of its own.
 
@@ -141,8 +142,7 @@ def snapshot_then_disk():
     images = [Image(where / f"disk{i}", GIB) for i in range(4)]
 
     def machine(number, saved="saved", more=()):
-        backend = images[number].device()[:2]
-        return Snapshot("snapshot-then-disk", options, [*backend, *more], PLUG_SCRIPT, where / saved, number)
+        return Snapshot("snapshot-then-disk", options, [*images[number].backend(), *more], PLUG_SCRIPT, where / saved, number)
 
     machine(0).start().save()
     keys = set()

@@ -5,6 +5,8 @@ import json
 
 from cases import GIB, check_overlay, directory
 from fault import FaultVM, program, unit
+from registry import case
+from script import Script
 from vm import Image, check, check_equal, check_missing
 
 CHECK = "ccvm-scratch-check.service"
@@ -65,19 +67,19 @@ PARENTS = "systemd.mount-extra=tmpfs:/var:tmpfs:mode=0755"
 GOOD = ["/scratch", "/var/tmp", "/tmp/x", "/home/dev/work", "/data"]
 BAD = ["/fstab", "/own", "/link/x", "/absent/x"]
 
-SCRIPT = rf"""
-section there; for m in {" ".join(GOOD)}; do
-    echo mine >$m/mine; echo "$m $(stat -c '%a %u' $m) $([ -e /run/ccvm-scratch/pool$m/mine ] && echo pool)"; done
-section parents; for m in /var /tmp /home; do findmnt -no FSTYPE $m; done
-section yes; for m in {" ".join(GOOD)} /nix/store; do ccvm-scratch is-encrypted $m >/dev/null 2>&1; echo $?; done
-section no; for m in {" ".join(BAD)} /var /nonexistent; do ccvm-scratch is-encrypted $m >/dev/null 2>&1; echo $?; done
-section all; ccvm-scratch is-encrypted; echo $?
-section nobody; su nobody -s /bin/sh -c 'ccvm-scratch is-encrypted /scratch; echo $?; ccvm-scratch status >/dev/null; echo $?'
-section missing; journalctl -b -o json --no-pager MESSAGE_ID={MISSING_ID}
-section warnings; journalctl -b -o cat --no-pager -k -t ccvm-scratch-generator; dmesg | grep ccvm-scratch-generator
-section unmounted; umount /data; systemctl daemon-reload; findmnt -no TARGET /data; ccvm-scratch is-encrypted /data 2>&1; echo $?
-ccvm-scratch status --json=short || true
-"""
+SCRIPT = Script(
+    ("there", f"""for m in {" ".join(GOOD)}; do
+    echo mine >$m/mine; echo "$m $(stat -c '%a %u' $m) $([ -e /run/ccvm-scratch/pool$m/mine ] && echo pool)"; done"""),
+    ("parents", "for m in /var /tmp /home; do findmnt -no FSTYPE $m; done"),
+    ("yes", f'for m in {" ".join(GOOD)} /nix/store; do ccvm-scratch is-encrypted $m >/dev/null 2>&1; echo $?; done'),
+    ("no", f'for m in {" ".join(BAD)} /var /nonexistent; do ccvm-scratch is-encrypted $m >/dev/null 2>&1; echo $?; done'),
+    ("all", "ccvm-scratch is-encrypted; echo $?"),
+    ("nobody", "su nobody -s /bin/sh -c 'ccvm-scratch is-encrypted /scratch; echo $?; ccvm-scratch status >/dev/null; echo $?'"),
+    ("missing", f"journalctl -b -o json --no-pager MESSAGE_ID={MISSING_ID}"),
+    ("warnings", "journalctl -b -o cat --no-pager -k -t ccvm-scratch-generator; dmesg | grep ccvm-scratch-generator"),
+    ("unmounted", """umount /data; systemctl daemon-reload; findmnt -no TARGET /data; ccvm-scratch is-encrypted /data 2>&1; echo $?
+ccvm-scratch status --json=short || true"""),
+)
 
 
 def files():
@@ -89,6 +91,7 @@ def files():
     return made | unit("fault-prepare.service", PREPARE, "initrd-root-fs.target")
 
 
+@case(seconds=20)
 def foreign_root():
     """Mounts above ours, in the place of ours, and below the store; and a config that the initrd has not seen."""
     image = Image(directory() / "disk", GIB)
@@ -126,6 +129,7 @@ def check_warnings(text):
         check(warning in text, f"no warning of {warning!r}: {text}")
 
 
+@case
 def missing_and_fail():
     """Fallback=fail: who must not run without the disk must not run beside it either."""
     image = Image(directory() / "disk", GIB)

@@ -10,11 +10,13 @@ import subprocess
 import threading
 import time
 
-from cases import CANARY, LUKS, MIB, WRITE_CANARY, count, directory, luks_metadata
+from cases import CANARY, MIB, WRITE_CANARY, count, directory, luks_metadata
 from fault import FaultVM, check_no_fault, shim
-from vm import GUEST, Image, check, check_equal
+from machine import GUEST
+from registry import case
+from vm import Image, check, check_equal
 
-SIZE = 256 * MIB
+SIZE = 128 * MIB
 
 
 def pieces(path):
@@ -31,10 +33,9 @@ def check_ciphertext(report, image):
     check_equal(pieces(image.path), 0, "pieces of the canary in the image")
 
 
-def attacked(name, image, disk_first=False, **options):
-    vm = FaultVM(name, devices=image.device(), script=WRITE_CANARY, **options)
-    vm.disk_first = disk_first
-    report = vm.run()
+def attacked(name, image, **options):
+    options.setdefault("devices", image.device())
+    report = FaultVM(name, script=WRITE_CANARY, **options).run()
     check_no_fault(report, SIZE)
     check_ciphertext(report, image)
     return report
@@ -61,6 +62,7 @@ def rewrite_cipher(path):
     return changed
 
 
+@case
 def header_rewritten_before_activation():
     """In the one moment in which it would matter if anything were read back from the disk."""
     image = Image(directory() / "disk", SIZE)
@@ -75,6 +77,7 @@ def header_rewritten_before_activation():
     check("cipher_null-ecb" in luks_metadata(image), "the rewritten header is not there any more")
 
 
+@case
 def header_rewritten_at_any_time():
     """Over and over, from the first header that appears until the guest has powered off."""
     image = Image(directory() / "disk", SIZE)
@@ -98,6 +101,7 @@ def header_rewritten_at_any_time():
     check(b"cipher_null-ecb" in image.path.read_bytes()[:32768], "the header is not the rewritten one")
 
 
+@case
 def planted_luks():
     """A header whose passphrase and volume key the host knows."""
     image = Image(directory() / "disk", SIZE)
@@ -128,48 +132,47 @@ def root_uuid(image=GUEST / "root.raw"):
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
-def planted_root():
-    """A file system with the root's UUID and label, found before the root, on a guest that looks for a UUID."""
-    image = Image(directory() / "disk", SIZE)
-    uuid = root_uuid()
-    subprocess.run(["mkfs.ext4", "-q", "-F", "-U", uuid, "-L", "ccvm-root", image.path], check=True)
-    report = attacked("planted-root", image, disk_first=True, append=f"root=UUID={uuid}")
-    check_equal(report.status["device"], "/dev/vda", "the disk")
-
-
 # Whatever systemd-gpt-auto-generator and udev know to do something with.
 PARTITIONS = """label: gpt
-size=40MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
-size=40MiB, type=8484680C-9521-48C6-9C11-B0720656F69E, name=usr
-size=20MiB, type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F, name=swap
-size=20MiB, type=933AC7E1-2EB4-4F13-B844-0E14E2AEF915, name=home
-size=20MiB, type=3B8F8425-20E0-4F3B-907F-1A25A76F98E8, name=srv
-size=20MiB, type=4D21B016-B534-45C2-A9FB-5C16E091FD2D, name=var
-size=20MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
+size=10MiB, type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709, name=root
+size=10MiB, type=8484680C-9521-48C6-9C11-B0720656F69E, name=usr
+size=10MiB, type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F, name=swap
+size=10MiB, type=933AC7E1-2EB4-4F13-B844-0E14E2AEF915, name=home
+size=10MiB, type=3B8F8425-20E0-4F3B-907F-1A25A76F98E8, name=srv
+size=10MiB, type=4D21B016-B534-45C2-A9FB-5C16E091FD2D, name=var
+size=10MiB, type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B, name=esp
 """
 
 
+@case
 def planted_partitions():
-    """A partition table with all types that are mounted by themselves, and content that fits."""
+    """A partition table with all types that are mounted by themselves, and content that fits.
+
+    In the first partition is a file system with the root's UUID and label, found before the root, on a guest that looks
+    for a UUID.
+    """
     image = Image(directory() / "disk", SIZE)
     subprocess.run(["sfdisk", "-q", image.path], input=PARTITIONS, text=True, check=True)
+    uuid = root_uuid()
     part = image.path.with_name("part")
-    for start, size, command in [
-        (1, 40, ["mkfs.ext4", "-q", "-F"]),
-        (81, 20, ["mkswap", "-q"]),
-        (101, 20, ["mkfs.ext4", "-q", "-F"]),
-        (121, 20, ["mkfs.ext4", "-q", "-F"]),
+    for start, command in [
+        (1, ["mkfs.ext4", "-q", "-F", "-U", uuid, "-L", "ccvm-root"]),
+        (21, ["mkswap", "-q"]),
+        (31, ["mkfs.ext4", "-q", "-F"]),
+        (41, ["mkfs.ext4", "-q", "-F"]),
     ]:
         part.write_bytes(b"")
         with open(part, "r+b") as f:
-            f.truncate(size * MIB)
+            f.truncate(10 * MIB)
         subprocess.run([*command, part], check=True, capture_output=True)
         with open(image.path, "r+b") as f:
             f.seek(start * MIB)
             f.write(part.read_bytes())
-    attacked("planted-partitions", image)
+    report = attacked("planted-partitions", image, devices=(), first=image.device(), append=f"root=UUID={uuid}")
+    check_equal(report.status["device"], "/dev/vda", "the disk")
 
 
+@case
 def stale_signatures():
     """What was on the disk before: RAID, LVM, ZFS and LUKS, at its start and at its end."""
     image = Image(directory() / "disk", SIZE)

@@ -10,9 +10,11 @@ import pathlib
 import re
 import subprocess
 
-from cases import DISK, GIB, LUKS, MIB, check_encrypted, check_outcome, directory
-from fault import Qmp, cpio, program, unit
-from hotplug import plug
+from cases import DISK, GENERATED, GIB, LUKS, MIB, check_encrypted, check_nothing, check_outcome, directory, plug
+from fault import SLOT1, program, unit
+from machine import Root, thrown_away
+from registry import case
+from script import Script
 from vm import VM, Image, check, check_equal, check_missing
 
 GUEST = pathlib.Path(os.environ.get("CCVM_GUEST_INSTALLED", "/nonexistent"))
@@ -25,48 +27,21 @@ ID = "root=/dev/disk/by-id/ata-QEMU_HARDDISK_root-part1"
 SCSI = ["-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=root,serial=root"]
 SATA = ["-device", "ide-hd,bus=ide.0,drive=root,serial=root"]
 
-# Two places for a disk that comes while the guest runs, as hotplug.plug() names them.
-SLOT = ["-device", "pcie-root-port,id=slot1,chassis=1"]
 
-
-class InstalledVM(VM):
-    """A boot of it, with files appended to one of its initrds, and with QMP if there is something to do meanwhile.
-
-    What it writes to its root and /var is gone when it ends.
-    """
-
-    def __init__(self, name, root, bus, append="", devices=(), script="", files=None, initrd="initrd", meanwhile=None):
-        super().__init__(name, append, devices, script, guest=GUEST, time_limit=120)
-        self.root_options = root
-        self.bus = bus
-        self.meanwhile = meanwhile
-        self.initrd = self.directory / "initrd"
-        self.initrd.write_bytes((GUEST / initrd).read_bytes() + cpio(files or {}))
-
-    def root_devices(self):
-        return ["-drive", f"if=none,id=root,format=raw,file={GUEST}/disk.raw,snapshot=on,file.locking=off", *self.bus]
-
-    def command(self):
-        return super().command() + (["-qmp", f"unix:{self.directory}/qmp,server=on,wait=off"] if self.meanwhile else [])
-
-    def plug(self, number=0):
-        self.qmp.execute("device_add", driver="virtio-blk-pci", drive=f"scratch{number}", serial="ccvm-scratch", bus="slot1")
-
-    def start(self):
-        super().start()
-        if self.meanwhile:
-            self.qmp = Qmp(self.directory / "qmp", self.process)
-            self.meanwhile(self)
-        return self
+def boot(name, root, bus, append="", devices=(), script=Script(), files=None, initrd="initrd", **fields):
+    """Boots it from one of its initrds, with files appended. What it writes to its root and /var is gone when it ends."""
+    root = Root(root, thrown_away("disk.raw", *bus))
+    fields = {"guest": GUEST, "root": root, "initrd": initrd, "patience": 120, "board": "q35", **fields}
+    return VM(name, append, devices, script, files, **fields).run()
 
 
 MOUNTS = "ccvm.mounts=/scratch:1777,/var/tmp,/tmp/x,/home/dev/work:0750:1000"
 PATHS = ["/scratch", "/var/tmp", "/tmp/x", "/home/dev/work"]
 
-USE = rf"""
-section kinds; findmnt -no FSTYPE /var; findmnt -no FSTYPE /tmp
-section use; for m in {" ".join(PATHS)}; do echo mine >$m/mine; [ -e /run/ccvm-scratch/pool$m/mine ] && echo $m; done
-"""
+USE = Script(
+    ("kinds", "findmnt -no FSTYPE /var; findmnt -no FSTYPE /tmp"),
+    ("use", f'for m in {" ".join(PATHS)}; do echo mine >$m/mine; [ -e /run/ccvm-scratch/pool$m/mine ] && echo $m; done'),
+)
 
 
 def check_use(report, parents=("ext4", "tmpfs")):
@@ -116,19 +91,19 @@ def make_partition(path, number):
 
 
 # Makes the kinds that need no hardware, and tells of all there is.
-TELL = r"""
-systemctl is-system-running --wait >/dev/null
+TELL = Script(
+    (None, """systemctl is-system-running --wait >/dev/null
 modprobe -a loop zram nbd md_mod
 losetup --find /usr/bin/udevadm
 echo md_zoo >/sys/module/md_mod/parameters/new_array
 dmsetup create zoo-dm --table "0 2048 linear $(cat /sys/class/block/"$(basename "$(readlink -f /dev/disk/by-label/zoo-0)")"/dev) 0"
 udevadm settle
-for i in $(seq 100); do systemctl list-jobs | grep -q "No jobs" && break; sleep 0.1; done
-section db; udevadm info --export-db
-section links; cd /dev/disk; find . -type l -printf '%p %l\n' | sort; cd /
-section units; systemctl list-units --all --plain --no-legend | sort
-section rules; ls /run/udev/rules.d 2>/dev/null || true
-"""
+for i in $(seq 100); do systemctl list-jobs | grep -q "No jobs" && break; sleep 0.1; done"""),
+    ("db", "udevadm info --export-db"),
+    ("links", r"cd /dev/disk; find . -type l -printf '%p %l\n' | sort; cd /"),
+    ("units", "systemctl list-units --all --plain --no-legend | sort"),
+    ("rules", "ls /run/udev/rules.d 2>/dev/null || true"),
+)
 
 # What is random, or counts what came before: when udev saw it, and the number of the disk.
 RANDOM = [
@@ -210,20 +185,26 @@ PACKAGE = [
 ]  # fmt: skip
 
 
-def boot_zoo(name, initrd="initrd", remove=("nothing",), **options):
-    files = unit("remove.service", REMOVE.format(" ".join(f"/sysroot/usr/{p}" for p in remove)), "initrd-root-fs.target")
-    files |= options.pop("files", {})
-    devices = zoo() + list(options.pop("devices", ()))
-    append = f"{IN_ORDER} {options.pop('append', '')}"
-    script = TELL + options.pop("script", "")
-    return InstalledVM(name, UUID, SCSI, append, devices, script, files, initrd, **options).run()
+TELL_NOTHING = TELL + GENERATED
 
 
+def boot_zoo(name, initrd="initrd", remove=("nothing",), script=TELL, files=None, devices=(), append="", **fields):
+    """The kernel and its modules are as they come: what they print and load is part of what is compared."""
+    files = unit("remove.service", REMOVE.format(" ".join(f"/sysroot/usr/{p}" for p in remove)), "initrd-root-fs.target") | (files or {})
+    return boot(name, UUID, SCSI, f"{IN_ORDER} {append}", [*zoo(), *devices], script, files, initrd, stock=True, **fields)
+
+
+@case(seconds=90)
 def no_harm():
-    """Without a marker all devices, links and units are as without the package; a root on virtio-scsi by UUID boots."""
+    """Without a marker all devices, links and units are as without the package; a root on virtio-scsi by UUID boots.
+
+    Its initrd has the same bytes whenever dracut makes it.
+    """
+    check((GUEST / "initrd").read_bytes() == (GUEST / "initrd-again").read_bytes(), "a second initrd differs from the first")
     without = boot_zoo("no-harm-without", "initrd-without", PACKAGE)
     check_equal(without.lines("status-exit")[-1], "127", "the shell's answer to ccvm-scratch where it is not")
-    with_it = boot_zoo("no-harm-with")
+    with_it = boot_zoo("no-harm-with", script=TELL_NOTHING)
+    check_nothing(with_it)
     check_equal(with_it.lines("rules"), [], "rules in /run")
     check(len(devices_of(without)) > 50, "the database is too small to prove anything")
     for kind in ("/block/vda", "/block/<0:0:0:0>", "/block/<0:0:2:0>", "/block/loop0", "/block/zram0", "/block/md_zoo", "/block/dm-0",
@@ -251,13 +232,15 @@ def is_ours(text):
     return re.search(r"/block/vd[c-z]|/virtual/block/dm-|/module/|ccvm-scratch|scratch|pool", text)
 
 
+EARLY = TELL + Script(("early", "cat /run/early-device")) + USE
+
+
 def beside_a_disk(without):
     """With a marker the same for each device that is not ours; and none of them stands in for a disk that is late."""
     image = Image(directory() / "disk", GIB)
     files = unit("fault-plug.service", PLUG_UNIT, "sysinit.target") | program("/usr/sbin/losetup", "/usr/bin/sleep")
-    script = "section early; cat /run/early-device\n" + USE
-    report = boot_zoo("no-harm-marker", append=f"{DISK} {MOUNTS}", devices=[*SLOT, *image.device()[:2]], files=files,
-                      script=script, meanwhile=plug(0))  # fmt: skip
+    devices = [*SLOT1, *image.backend()]
+    report = boot_zoo("no-harm-marker", script=EARLY, files=files, devices=devices, append=f"{DISK} {MOUNTS}", meanwhile=plug(0))
     check_equal(report.line("early"), "inactive", "the disk's device unit before the disk")
     check_encrypted(report, GIB)
     check_use(report)
@@ -269,18 +252,19 @@ def beside_a_disk(without):
     check_equal([l for l in told(without, "links") if l not in links and "dm-" not in l], [], "links that are gone")
 
 
+@case(seconds=25, quick=True)
 def installed_sata():
     """A root on SATA by-id, the scratch disk on SATA too, and all state in RAM."""
     image = Image(directory() / "disk", GIB)
-    devices = image.device(driver="ide-hd,bus=ide.1")
-    report = InstalledVM("installed-sata", ID, SATA, f"{DISK} {MOUNTS} rw fstab=0 systemd.volatile=state", devices, USE).run()
+    devices = image.device(driver="ide-hd", bus="ide.1")
+    report = boot("installed-sata", ID, SATA, f"{DISK} {MOUNTS} rw fstab=0 systemd.volatile=state", devices, USE)
     check_encrypted(report, GIB)
     check_use(report, ("tmpfs", "tmpfs"))
 
 
 # A container of the system itself, with and without users of its own; it sees the command line of the VM. The first one
 # leaves control groups that belong to its root, which only the root of the second may use again.
-CONTAINERS = r"""
+CONTAINERS = Script((None, r"""
 mkdir -p /run/container
 mount --bind / /run/container
 cat >/run/probe <<'END'
@@ -303,14 +287,17 @@ for option in --private-users=pick --private-users=no; do
     echo "exit $?" >>/run/console
     cat /said; rm -f /said
     section console$option; tail -n 30 /run/console; echo
-done
-"""
+done"""))
 
 
+CONTAINERS_SCRIPT = USE + CONTAINERS
+
+
+@case(seconds=45)
 def installed_fallback():
-    """A root on virtio-scsi by LABEL, and no disk. In its containers nothing of it is done once more."""
+    """A root on SATA by PARTUUID, and no disk. In its containers nothing of it is done once more."""
     append = f"{DISK} {MOUNTS} ccvm.device_timeout=2"
-    report = InstalledVM("installed-fallback", LABEL, SCSI, append, script=USE + CONTAINERS).run()
+    report = boot("installed-fallback", PARTUUID, SATA, append, script=CONTAINERS_SCRIPT)
     check_outcome(report, "tmpfs", "device-timeout", [LUKS])
     check_use(report)
     for users in "pick", "no":
@@ -319,20 +306,15 @@ def installed_fallback():
         check_equal(said, expected, f"what a container has of it (--private-users={users})")
 
 
-def installed_off():
-    """A root on SATA by PARTUUID, and nothing is asked for. Its initrd has the same bytes whenever dracut makes it."""
-    check((GUEST / "initrd").read_bytes() == (GUEST / "initrd-again").read_bytes(), "a second initrd differs from the first")
-    report = InstalledVM("installed-off", PARTUUID, SATA, script="section run; ls -d /run/ccvm-scratch || true\n").run()
-    check_equal([report.line("status-exit"), report.failed], ["0", set()], "status and failed units")
-    check_equal(report.lines("generated"), [], "generated units")
-    check("No such file" in report.line("run"), "there is something in /run")
+INITRAMFS_SCRIPT = Script(("initrd", "systemctl show -P InitRDTimestampMonotonic; cat /run/ccvm-scratch/attempted")) + USE
 
 
+@case(seconds=25)
 def installed_initramfs_tools():
     """Debian's default initrd: neither systemd nor anything of ours is in it, and all is done in the real root."""
-    script = "section initrd; systemctl show -P InitRDTimestampMonotonic; cat /run/ccvm-scratch/attempted\n" + USE
     devices = Image(directory() / "disk", GIB).device()
-    report = InstalledVM("installed-initramfs-tools", UUID, SCSI, f"{DISK} {MOUNTS}", devices, script, initrd="initrd-debian").run()
+    append = f"{DISK} {MOUNTS}"
+    report = boot("installed-initramfs-tools", UUID, SCSI, append, devices, INITRAMFS_SCRIPT, initrd="initrd-debian")
     check_encrypted(report, GIB)
     check_use(report)
     check_equal(report.lines("initrd"), ["0", "system"], "start of systemd in an initrd, and where the pool was set up")
@@ -342,8 +324,15 @@ def installed_initramfs_tools():
 SAN = "scsi-hd,bus=scsi.0,wwn=0x5000c50015ea71a"
 
 
+MULTIPATH_SCRIPT = Script(
+    ("multipathd", "journalctl -b -o cat -u multipathd.service"),
+    ("maps", "cat /sys/block/dm-*/dm/uuid | grep mpath"),
+) + USE + Script(("var", "systemctl show -P FragmentPath var.mount"))
+
+
+@case(seconds=30)
 def installed_multipath():
-    """multipathd of the initrd takes every disk that it can, and leaves the scratch disk alone.
+    """A root by LABEL. multipathd of the initrd takes every disk that it can, and leaves the scratch disk alone.
 
     And there is no fstab: systemd-gpt-auto-generator mounts /var.
     """
@@ -351,11 +340,8 @@ def installed_multipath():
     devices = image.device(driver=SAN + "a") + other.device(1, "other", driver=SAN + "b")
     rules = pathlib.Path("/usr/lib/udev/rules.d/60-multipath.rules")
     files = {"/etc/multipath.conf": b"defaults {\nfind_multipaths no\n}\n", str(rules): rules.read_bytes()}
-    script = "section multipathd; journalctl -b -o cat -u multipathd.service\n" \
-             "section maps; cat /sys/block/dm-*/dm/uuid | grep mpath\n" + USE
     append = f"{DISK} {MOUNTS} rw fstab=0 systemd.machine_id=0123456789abcdef0123456789abcdef"
-    script += "section var; systemctl show -P FragmentPath var.mount\n"
-    report = InstalledVM("installed-multipath", UUID, SCSI, append, devices, script, files, "initrd-multipath").run()
+    report = boot("installed-multipath", LABEL, SCSI, append, devices, MULTIPATH_SCRIPT, files, "initrd-multipath")
     check_equal(report.lines("maps"), ["mpath-35000c50015ea71ab"], f"maps ({report.lines('multipathd')})")
     report.sections["table"] = [line for line in report.lines("table") if " multipath " not in line]
     check_encrypted(report, GIB)

@@ -1,31 +1,28 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Integrity=hmac-sha256: what a host can do to the data of a guest that has the tags."""
 
-import json
 import os
 import subprocess
 import threading
 
 from cases import DISK, GIB, LUKS, MIB, OVERLAY_SCRIPT, check_outcome, check_overlay, check_scratch, directory
+from registry import case
+from script import AGAIN, Script
 from vm import VM, Image, check, check_equal
 
 AUTHENTICATED = "ccvm.integrity=hmac-sha256"
 SECTOR = 4096
 
-# From this size on only those tags take time and RAM that are written.
-LARGE = 64 * GIB
-
-TAGS_SCRIPT = r"""
-tags=/sys/block/$(cat /run/ccvm-scratch/tags)
-lazy="dmsetup info -c --noheadings --separator : -o major,minor ccvm-scratch_tags"
-section tags; basename $tags; $lazy 2>/dev/null || cat $tags/dev
-section zram; (cd /sys/block && ls -d zram*)
-section hash; grep -A1 '^name.*hmac(sha256)' /proc/crypto | grep -o 'sha256-[^)]*'; grep -m1 -ow sha_ni /proc/cpuinfo
-"""
+TAGS_SCRIPT = Script(
+    (None, "tags=/sys/block/$(cat /run/ccvm-scratch/tags)"),
+    ("tags", "basename $tags; cat $tags/dev"),
+    ("zram", "(cd /sys/block && ls -d zram*)"),
+    ("hash", "grep -A1 '^name.*hmac(sha256)' /proc/crypto | grep -o 'sha256-[^)]*'; grep -m1 -ow sha_ni /proc/cpuinfo"),
+)
 
 
-def check_authenticated(report, size, fs_type="ext4", reports=1):
-    """The tables of both layers, as the kernel has them."""
+def check_authenticated(report, size, fs_type="ext4", reports=1, limited=False):
+    """The tables of both layers, as the kernel has them; limited: size is a part of the disk."""
     check_outcome(report, "encrypted", reports=reports)
     status = report.status
     wanted = {
@@ -34,8 +31,8 @@ def check_authenticated(report, size, fs_type="ext4", reports=1):
     }
     check_equal({key: status[key] for key in wanted}, wanted, "status")
     tables = {line.split(":")[0]: line.split()[1:] for line in report.lines("table")}
-    lazy = {f"ccvm-scratch_tags{suffix}" for suffix in ("", "-origin", "-store")} if size >= LARGE else set()
-    check_equal(set(tables), {"ccvm-scratch", "ccvm-scratch_dif"} | lazy, "mappings")
+    part = {"ccvm-scratch_dif_part"} if limited else set()
+    check_equal(set(tables), {"ccvm-scratch", "ccvm-scratch_dif"} | part, "mappings")
     upper, lower = tables["ccvm-scratch"], tables["ccvm-scratch_dif"]
     check_equal(upper[:4] + upper[7:8], ["0", str(size // 512), "crypt", "aes-xts-plain64", "0"], "dm-crypt")
     check_equal(lower[:3] + lower[4:7], ["0", str(size // 512), "integrity", "0", "16", "D"], "dm-integrity")
@@ -50,59 +47,46 @@ def check_authenticated(report, size, fs_type="ext4", reports=1):
     check(driver in ("sha256-ni", "sha256-lib") and flag == "sha_ni", f"how the CPU hashes: {driver}, {flag}")
 
 
-COPY_SCRIPT = r"""
-section copies
-# Several at once, and from a cold cache.
+COPY_SCRIPT = Script(
+    ("copies", """# Several at once, and from a cold cache.
 for i in 1 2 3 4; do (mkdir /scratch/copy$i && cp -r /usr/lib/udev /usr/lib/systemd/system /scratch/copy$i) & done; wait
 sync; echo 3 >/proc/sys/vm/drop_caches
 for i in 1 2 3 4; do
     diff -r /usr/lib/udev /scratch/copy$i/udev &&
         diff -r --no-dereference /usr/lib/systemd/system /scratch/copy$i/system && echo same
-done
-section errors; journalctl -b -k -p err -o cat --no-pager | grep -iE 'i/o error|integrity|checksum|ext4' || true
-ask idle
-"""
+done"""),
+    ("errors", """journalctl -b -k -p err -o cat --no-pager | grep -iE 'i/o error|integrity|checksum|ext4' || true
+ask idle"""),
+)
 
-# The limit is half of the RAM: too much to be written in a test. A flush of the device writes the tags.
-FULL_SCRIPT = r"""
-section full; used=$(awk '{print $3}' $tags/mm_stat); echo $((used + 65536)) >$tags/mem_limit
-head -c 64M /dev/urandom >/tmp/big; cp /tmp/big /scratch/big; sync
-dd if=/dev/zero of=/dev/mapper/ccvm-scratch count=0 conv=notrunc,fsync 2>/dev/null || echo failed
-echo 3 >/proc/sys/vm/drop_caches
-cat /scratch/big >/tmp/got 2>/dev/null; cmp -s -n "$(stat -c %s /tmp/got)" /tmp/got /tmp/big && echo same or less
-section full-status; ccvm-scratch status --json=short; echo $?
-section full-told; systemctl start ccvm-scratch-health.service
-journalctl -b -o json --no-pager MESSAGE_ID=5e0f6c1d9b7a4d35a8c2e4f1709b3d62 | grep -o '"CCVM_HEALTH":"[^"]*"'
-section wiped; ccvm-scratch wipe --yes; echo $?; dmsetup table; (cd /sys/block && ls -d zram*); ls /run/ccvm-scratch
-"""
+WIPED_SCRIPT = Script(("wiped", "ccvm-scratch wipe --yes; echo $?; dmsetup table; (cd /sys/block && ls -d zram*); ls /run/ccvm-scratch"))
+
+INTEGRITY_SCRIPT = TAGS_SCRIPT + OVERLAY_SCRIPT + COPY_SCRIPT + WIPED_SCRIPT
 
 
+@case(seconds=35, quick=True)
 def integrity():
     """Nothing is wiped: what was never written can be read, and takes neither the host's disk nor RAM.
 
-    Then there is no RAM for the tags any more, and in the end all of it is taken away.
+    The RAM has room for the tags of a part of the disk. In the end all is taken away.
     """
-    size = 100 * GIB
-    image = Image(directory() / "disk", size)
-    script = TAGS_SCRIPT + OVERLAY_SCRIPT + COPY_SCRIPT + FULL_SCRIPT
-    vm = VM("integrity", f"{DISK} {AUTHENTICATED} ccvm.nix=overlay", image.device(), script).start()
+    image = Image(directory() / "disk", 100 * GIB)
+    vm = VM("integrity", f"{DISK} {AUTHENTICATED} ccvm.nix=overlay", image.device(), INTEGRITY_SCRIPT).start()
     vm.hear("idle")
     allocated = image.allocated()
     vm.host.write("go")
     report = vm.wait()
-    check_authenticated(report, size)
+    size = report.status["sizeBytes"]
+    check(50 * GIB < size < 75 * GIB and size % MIB == 0, f"{size} bytes of 100 GiB are used with 1 GiB of RAM")
+    check_authenticated(report, size, limited=True)
+    check(f"{size // MIB} MiB" in report.status["detail"], f"detail: {report.status['detail']}")
     check_scratch(report, "ext4")
     check_overlay(report, "ext4")
     check_equal(report.lines("copies"), ["same"] * 4, "four copies of a tree")
     check_equal(report.lines("errors"), [], "errors of the kernel")
     check(allocated < 256 * MIB, f"{allocated} bytes are allocated on the host")
-    now = json.loads("\n".join(report.lines("status-now")))
-    check(0 < now["tagBytes"] < 2 * MIB, f"tags of an empty disk take {now['tagBytes']} bytes of RAM")
-    check("failed" in report.lines("full"), "no write has failed without RAM for its tag")
-    check_equal(report.lines("full")[-1], "same or less", "what can be read then")
-    status, code = report.lines("full-status")
-    check_equal([json.loads(status)["health"] != "ok", code], [True, "3"], "health without RAM for tags")
-    check_equal(len(report.lines("full-told")), 1, "how often that was told")
+    tags = report.now["tagBytes"]
+    check(0 < tags < 2 * MIB, f"tags of an empty disk take {tags} bytes of RAM")
     wiped = report.lines("wiped")
     # The overlay of the store stays mounted, on what is only errors now.
     check_equal(wiped[:3], ["0", f"ccvm-scratch: 0 {size // 512} error ", "zram0"], "a wipe")
@@ -112,8 +96,8 @@ def integrity():
 FILES = ("data", "swapped", "other", "zeros", "flipped", "trimmed")
 
 # Locations are bytes of the mapping, which with a header in RAM is all of the disk.
-REPLAY_SCRIPT = r"""
-files="@FILES@" mapping=/dev/mapper/ccvm-scratch
+REPLAY_SCRIPT = Script(
+    (None, """files="data swapped other zeros flipped trimmed" mapping=/dev/mapper/ccvm-scratch
 where() {
     extent=$(filefrag -v -b512 "$1" | awk '$1 == "0:" { print $4 + 0 }')
     if [ "$(findmnt -no FSTYPE /scratch)" = btrfs ]; then
@@ -136,29 +120,30 @@ judge() {
 }
 mkdir /scratch/t; chattr +C /scratch/t 2>/dev/null
 for f in $files; do for c in A B; do head -c 4096 /dev/urandom >/tmp/$f.$c; done; done
-write A
-section before; judge
+write A"""),
+    ("before", """judge
 ask "A $(locations)"
 write B
 # The last one is discarded and written again.
 blkdiscard -f -o "$(where /scratch/t/trimmed)" -l 4096 $mapping 2>/dev/null || echo not discarded
 write B
-i=0; while [ $i -lt 100 ]; do echo $i >/scratch/t/new$i; i=$((i + 1)); done; sync
-section after; judge
+i=0; while [ $i -lt 100 ]; do echo $i >/scratch/t/new$i; i=$((i + 1)); done; sync"""),
+    ("after", """judge
 ask "B $(locations)"
-section sectors; judge
-ask metadata; sectors=$answer
-section metadata; echo 3 >/proc/sys/vm/drop_caches
+"""),
+    ("sectors", """judge
+ask metadata; sectors=$answer"""),
+    ("metadata", """echo 3 >/proc/sys/vm/drop_caches
 for s in $sectors; do
     dd if=$mapping bs=4096 skip=$s count=1 iflag=direct of=/dev/null 2>/dev/null && echo readable || echo error
 done
 ls -lR /scratch/t >/tmp/list 2>&1; echo listed
-ask image
-section image; judge
-section health; systemctl start ccvm-scratch-health.service; ccvm-scratch status --json=short | grep -o '"health":"[^"]*"'
-section crash; journalctl -b -k -o cat --no-pager | grep -E 'BUG:|Oops|general protection|Kernel panic' || true
-section mismatches; dmsetup status ccvm-scratch_dif | awk '{ print $4 }'
-""".replace("@FILES@", " ".join(FILES))
+ask image"""),
+    ("image", "judge"),
+    ("health", """systemctl start ccvm-scratch-health.service; ccvm-scratch status --json=short | grep -o '"health":"[^"]*"'"""),
+    ("crash", "journalctl -b -k -o cat --no-pager | grep -E 'BUG:|Oops|general protection|Kernel panic' || true"),
+    ("mismatches", "dmsetup status ccvm-scratch_dif | awk '{ print $4 }'"),
+)
 
 
 def copy(path):
@@ -212,9 +197,9 @@ def hear_locations(vm, word):
     return [int(w) // SECTOR for w in words[1:]]
 
 
-def attacked(name, options, image):
+def attacked(name, options, image, script=Script()):
     """The boot: sectors of files are attacked, then all metadata that has changed, then the image is put back."""
-    vm = VM(name, f"{DISK} ccvm.header=ram {options}", image.device(), TAGS_SCRIPT + REPLAY_SCRIPT)
+    vm = VM(name, f"{DISK} ccvm.header=ram {options}", image.device(), TAGS_SCRIPT + REPLAY_SCRIPT + script)
     vm.start()
     before = hear_locations(vm, "A")
     old = copy(image.path)
@@ -242,36 +227,47 @@ def attacked(name, options, image):
     return report
 
 
-def replay_on(fs_type):
+# On the image as the host has put it back.
+PLANTED = Script(("renew", "ccvm-scratch renew --force >/dev/null 2>&1; echo $?")) + AGAIN + TAGS_SCRIPT + Script(("planted", "ls -A /scratch"))
+
+
+def replay_on(fs_type, script=Script()):
     image = Image(directory() / "disk", GIB // 2)
     name = "replay" if fs_type == "ext4" else f"replay-{fs_type}"
-    report = attacked(name, f"{AUTHENTICATED} ccvm.fstype={fs_type}", image)
-    check_authenticated(report, GIB // 2, fs_type)
+    report = attacked(name, f"{AUTHENTICATED} ccvm.fstype={fs_type}", image, script)
+    if not script:
+        check_authenticated(report, GIB // 2, fs_type)
     check_equal(report.lines("sectors"), [f"{f} error" for f in FILES], "reading sectors that the host has changed")
     check_equal(set(report.lines("metadata")[:-1]), {"error"}, "reading metadata that the host has put back")
     check_equal(report.lines("image"), [f"{f} error" for f in FILES], "reading from an image that was put back")
     # Since Linux 7 ext4 may give up at the first of them.
     check(report.line("health") in ('"health":"errors"', '"health":"read-only"'), f"health: {report.line('health')}")
     check(int(report.line("mismatches")) > len(FILES), "mismatches that dm-integrity has counted")
-    return image
+    return report
 
 
+@case(seconds=25)
 def replay():
-    """On ext4. And what the host has kept of that boot is no more than noise to the next."""
-    image = replay_on("ext4")
-    report = VM("replay-planted", f"{DISK} {AUTHENTICATED}", image.device(), TAGS_SCRIPT).run()
+    """On ext4. And what the host has kept of a pool is no more than noise to the next."""
+    report = replay_on("ext4", PLANTED)
+    check_equal(report.lines("renew"), ["0"], "renewal on an image that was put back")
+    check_equal([report.now["state"], report.now["health"]], ["encrypted", "ok"], "the next pool")
     check_authenticated(report, GIB // 2)
     check_scratch(report, "ext4")
+    check_equal(report.lines("planted"), ["lost+found"], "what is on the next pool")
 
 
+@case(seconds=25)
 def replay_xfs():
     replay_on("xfs")
 
 
+@case(seconds=25)
 def replay_btrfs():
     replay_on("btrfs")
 
 
+@case(seconds=20)
 def replay_unnoticed():
     """The same without tags, for what it is worth: what was put back is read, without a word."""
     report = attacked("replay-unnoticed", "", Image(directory() / "disk", GIB // 2))
@@ -282,6 +278,13 @@ def replay_unnoticed():
     )
 
 
+CRASH = Script(
+    ("use", "cp -r /usr/lib/udev /scratch 2>/dev/null; sync; echo 3 >/proc/sys/vm/drop_caches; ls -lR /scratch >/dev/null 2>&1"),
+    ("crash", "journalctl -b -k -o cat --no-pager | grep -E 'BUG:|Oops|general protection|Kernel panic' || true"),
+)
+
+
+@case(seconds=20)
 def host_writes_all_along():
     """Over what the guest has just written, from before the format until the guest has powered off."""
     image = Image(directory() / "disk", GIB // 2)
@@ -296,12 +299,8 @@ def host_writes_all_along():
                 sectors[sector] = os.urandom(SECTOR)
                 written.append(sector)
 
-    script = r"""
-section use; cp -r /usr/lib/udev /scratch 2>/dev/null; sync; echo 3 >/proc/sys/vm/drop_caches; ls -lR /scratch >/dev/null 2>&1
-section crash; journalctl -b -k -o cat --no-pager | grep -E 'BUG:|Oops|general protection|Kernel panic' || true
-"""
     thread = threading.Thread(target=write)
-    vm = VM("host-writes-all-along", f"{DISK} {AUTHENTICATED}", image.device(), script).start()
+    vm = VM("host-writes-all-along", f"{DISK} {AUTHENTICATED}", image.device(), CRASH).start()
     thread.start()
     try:
         report = vm.wait()

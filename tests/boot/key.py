@@ -6,10 +6,13 @@ import pathlib
 import shutil
 import subprocess
 
-from cases import GIB, MIB, count, directory
+from cases import GIB, count, directory
 from fault import SHIM, FaultVM, check_no_fault, shim
+from machine import GUEST
+from registry import case
+from script import Script
 from shutdown import ORDERLY
-from vm import GUEST, Image, check, check_equal
+from vm import Image, check, check_equal
 
 
 def occurrences(path, needles):
@@ -47,6 +50,15 @@ exec /usr/sbin/mke2fs -t ext4 "$@"
 """
 
 
+KEY_SCRIPT = Script(
+    ("use", """head -c 8M /dev/urandom >/scratch/used; sync; echo used
+ask running"""),
+    ("wipe", """ccvm-scratch wipe --yes; echo $?
+ask wiped"""),
+)
+
+
+@case(seconds=40)
 def volume_key_in_memory():
     """All of the guest's memory is searched for the volume key: processes, /run, the journal; and so is the image.
 
@@ -73,14 +85,8 @@ def volume_key_in_memory():
             vm.host.write("go")
         found["image"] = [count(image.path, needle) for needle in needles]
 
-    script = r"""
-section use; head -c 8M /dev/urandom >/scratch/used; sync; echo used
-ask running
-section wipe; ccvm-scratch wipe --yes; echo $?
-ask wiped
-"""
     files = {**shim("activated", "key"), "/usr/sbin/mkfs.ext4": (ASKING_MKFS, 0o755)}
-    report = FaultVM("volume-key-in-memory", "", image.device(), script, files, search).run()
+    report = FaultVM("volume-key-in-memory", "", image.device(), KEY_SCRIPT, files, search, stock=True).run()
     check_no_fault(report, GIB)
     check_equal([report.line("use"), report.line("wipe")], ["used", "0"], "the guest's part")
     print(f"# the key, its first and its second half are found: {found}")
@@ -100,6 +106,20 @@ def kernel_disk(number):
     return Image(path, 0).device(number, "kernel", read_only=True)
 
 
+KEXEC_SCRIPT = Script((
+    None,
+    'ask stage\nif [ "$answer" = first ]; then'
+    + ORDERLY
+    + r"""
+    mkdir /run/kernel; mount -t erofs /dev/disk/by-id/virtio-kernel /run/kernel
+    /run/kernel/kexec /run/kernel/vmlinuz /run/kernel/initrd "$(cat /proc/cmdline)" && systemctl kexec && sleep 100
+    exit 1
+fi
+ask dump""",
+))  # fmt: skip
+
+
+@case(seconds=50)
 def kexec():
     """The next kernel has a pool of its own, and in the memory that it took over the old key is nowhere."""
     image = Image(directory() / "disk", GIB)
@@ -116,21 +136,7 @@ def kexec():
         path.unlink()
         vm.host.write("go")
 
-    script = (
-        r"""
-ask stage
-if [ "$answer" = first ]; then
-"""
-        + ORDERLY
-        + r"""
-    mkdir /run/kernel; mount -t erofs /dev/disk/by-id/virtio-kernel /run/kernel
-    /run/kernel/kexec /run/kernel/vmlinuz /run/kernel/initrd "$(cat /proc/cmdline)" && systemctl kexec && sleep 100
-    exit 1
-fi
-ask dump
-"""
-    )
     devices = image.device() + kernel_disk(1)
-    report = FaultVM("kexec", "", devices, script, shim("activated", "key"), search).run()
+    report = FaultVM("kexec", "", devices, KEXEC_SCRIPT, shim("activated", "key"), search, stock=True).run()
     check_no_fault(report, GIB)
     check_equal(found, [0, 0, 0], "in memory: the old key, its first half, its second half")

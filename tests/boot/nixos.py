@@ -7,12 +7,13 @@ overlay on /nix/store is the fstab's, and only its upper is ours (ccvm.nix=upper
 
 import json
 
-from cases import GIB, LUKS, MIB, check_encrypted, check_outcome, check_overlay, check_scratch, directory
+from cases import GIB, LUKS, MIB, check_encrypted, check_outcome, check_overlay, check_scratch, directory, plug
 from fault import FaultVM, program, unit
-from faults_disk import backend
-from hotplug import AFTER, HOTPLUG, plug
-from shutdown import override, reboot_userspace
-from vm import ASK, Image, check, check_equal
+from hotplug import AFTER, HOTPLUG
+from registry import case
+from script import Script
+from shutdown import override, reboot_userspace, second_userspace
+from vm import Image, check, check_equal
 
 SYSTEM = "/nix/store/v0s6vxjgs3kzx5r9yb7kpmz1cq8w4hfd-nixos-system-ccvm-guest"
 
@@ -108,12 +109,12 @@ printf '[Unit]\nWants=slow.service\nAfter=slow.service\n[Mount]\nWhat=tmpfs\nWhe
 cd /
 """
 
-SCRIPT = r"""
-section stage-1; journalctl -b -o short-monotonic --no-pager -u initrd-find-nixos-closure -u initrd-nixos-activation -u sysroot-run.mount
-section prepared; cat /run/nixos-prepared
-section pools; findmnt --noheadings --list --output TARGET | grep -c /run/ccvm-scratch/pool
-section wiped; ccvm-scratch wipe --yes && cat /run/ccvm-scratch/status.json && findmnt --noheadings /scratch; true
-"""
+SCRIPT = Script(
+    ("stage-1", "journalctl -b -o short-monotonic --no-pager -u initrd-find-nixos-closure -u initrd-nixos-activation -u sysroot-run.mount"),
+    ("prepared", "cat /run/nixos-prepared"),
+    ("pools", "findmnt --noheadings --list --output TARGET | grep -c /run/ccvm-scratch/pool"),
+    ("wiped", "ccvm-scratch wipe --yes && cat /run/ccvm-scratch/status.json && findmnt --noheadings /scratch; true"),
+)
 
 
 def files():
@@ -144,6 +145,7 @@ def boot(name, append, size=GIB):
     return report
 
 
+@case(seconds=20)
 def nixos_initrd():
     report = boot("nixos-initrd", "")
     check_encrypted(report, GIB)
@@ -154,6 +156,7 @@ def nixos_initrd():
     check_equal(json.loads(wiped[0])["reason"], "wiped", "status after wipe")
 
 
+@case(seconds=20)
 def nixos_initrd_without():
     report = boot("nixos-initrd-without", "ccvm.vm_disk=0")
     check_outcome(report, "off")
@@ -161,6 +164,7 @@ def nixos_initrd_without():
     check("wipe" in report.lines("wiped")[0], "wipe without a disk")
 
 
+@case(seconds=20)
 def nixos_initrd_failing():
     report = boot("nixos-initrd-failing", "", MIB)
     check_outcome(report, "tmpfs", "device-too-small", [LUKS])
@@ -168,22 +172,24 @@ def nixos_initrd_failing():
     check_overlay(report, "tmpfs")
 
 
+WAIT = AFTER.commands()
+
+HOTPLUG_SCRIPT = second_userspace(
+    MKFS_PATH + 'ask "plug 0"\n' + WAIT,
+    SLOW_SRV,
+    WAIT,
+    Script(("srv", "findmnt -no FSTYPE /srv; ccvm-scratch is-encrypted /scratch /srv/work; echo $?")),
+)
+
+
+@case(seconds=35)
 def nixos_hotplug():
     """A disk that is plugged in, and its pool after a soft-reboot, are set up by the system's services.
 
     The second time the disk is there before the system's own mounts, and has to come on top of them.
     """
-    first = ASK + MKFS_PATH + 'ask "plug 0"' + AFTER
-    report = reboot_userspace(
-        "nixos-hotplug",
-        f"{HOTPLUG} ccvm.mounts=/scratch:1777,/srv/work",
-        first,
-        before=SLOW_SRV,
-        second=AFTER,
-        disk=backend,
-        meanwhile=plug(0),
-        last="section srv; findmnt -no FSTYPE /srv; ccvm-scratch is-encrypted /scratch /srv/work; echo $?\n",
-    )
+    append = f"{HOTPLUG} ccvm.mounts=/scratch:1777,/srv/work"
+    report = reboot_userspace("nixos-hotplug", HOTPLUG_SCRIPT, append, Image.backend, meanwhile=plug(0))
     check_encrypted(report, GIB, reports=2)
     check_equal(report.lines("srv"), ["tmpfs", "0"], "the system's own file system, and what is mounted below it")
     check_equal(report.line("attempted"), "system", "where the pool was set up")

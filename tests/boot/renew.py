@@ -5,6 +5,8 @@ import json
 
 from cases import GIB, directory
 from fault import FaultVM, check_encrypted
+from registry import case
+from script import Script
 from vm import Image, check, check_equal
 
 # Seconds of guest time, from the command's start to its end.
@@ -13,7 +15,7 @@ BOUND = 1
 MOUNTS = "ccvm.nix=no ccvm.mounts=/scratch:1777,/var/tmp,/srv/cache:0750:0:100:noexec"
 
 # What is so of the pool now, under a name.
-LOOK = r"""
+LOOK = Script((None, r"""
 look() {
     section "$1"; ccvm-scratch status --json=short; ccvm-scratch is-encrypted; echo $?
     section "$1-mounts"; for m in /scratch /var/tmp /srv/cache; do echo $m $(stat -c '%a %g' $m) $(findmnt -nro FSTYPE,OPTIONS $m | cut -d, -f1-4) $(findmnt -nro TARGET $m | wc -l) $(ls $m | tr '\n' ' '); done
@@ -23,8 +25,7 @@ look() {
     section "$1-keys"; grep cryptsetup /proc/keys
 }
 renew() { ccvm-scratch renew "$@" </dev/null 2>&1; echo $?; }
-fill() { for m in /scratch /var/tmp /srv/cache; do echo canary >$m/old; done; sync; }
-"""
+fill() { for m in /scratch /var/tmp /srv/cache; do echo canary >$m/old; done; sync; }"""))
 
 
 def check_pool(report, name, state="encrypted", reason=None, inside=()):
@@ -55,61 +56,61 @@ def check_clean(report, name, mappings=1):
     check_equal(report.lines(f"{name}-keys"), [], f"{name}: keys in keyrings")
 
 
-SCRIPT = LOOK + r"""
-# A service that does not use it, in a mount namespace of its own.
+SCRIPT = LOOK + Script(
+    (None, """# A service that does not use it, in a mount namespace of its own.
 systemd-run -q --unit=sandboxed -p ProtectSystem=strict -p ReadOnlyPaths=/srv sleep infinity
-rm -f /scratch/mine; fill; look before
-section idle; renew
-section took; cut -d' ' -f1 /proc/uptime; renew --yes; cut -d' ' -f1 /proc/uptime
+rm -f /scratch/mine; fill; look before"""),
+    ("idle", "renew"),
+    ("took", """cut -d' ' -f1 /proc/uptime; renew --yes; cut -d' ' -f1 /proc/uptime
 look renewed
 fill
 exec 7</scratch/old
 unshare -m --propagation private sleep infinity & private=$!
 until [ "$(readlink /proc/$private/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.1; done
 mkdir /run/other; mount --bind /scratch /run/other
-truncate -s 1M /scratch/file; loop=$(losetup -f --show /scratch/file)
+truncate -s 1M /scratch/file; modprobe loop; loop=$(losetup -f --show /scratch/file)
 mkdir /run/lower /run/merged /scratch/up /scratch/work
-mount -t overlay -o lowerdir=/run/lower,upperdir=/scratch/up,workdir=/scratch/work overlay /run/merged
-section refused; touch /run/ccvm-scratch/force; renew --yes # as a killed renew --force leaves it
-section refused-service; systemctl start ccvm-scratch-renew.service 2>/dev/null; echo $?
+mount -t overlay -o lowerdir=/run/lower,upperdir=/scratch/up,workdir=/scratch/work overlay /run/merged"""),
+    ("refused", "touch /run/ccvm-scratch/force; renew --yes # as a killed renew --force leaves it"),
+    ("refused-service", """systemctl start ccvm-scratch-renew.service 2>/dev/null; echo $?
 journalctl -b -o cat -u ccvm-scratch-renew.service | grep -c 'is in use, and stays'
 systemctl reset-failed
 umount /run/merged /run/other; losetup -d $loop; rm -r /scratch/file /scratch/up /scratch/work
 look kept
 # Somebody has unmounted the pool itself.
-umount /run/ccvm-scratch/pool
-section force; renew --force
-section after; cat <&7 2>&1
+umount /run/ccvm-scratch/pool"""),
+    ("force", "renew --force"),
+    ("after", """cat <&7 2>&1
 look forced
 exec 7<&-; kill $private; wait $private 2>/dev/null
 until ! dmsetup ls | grep -q old; do sleep 0.1; done
 look released
 # Once more, and wipe finds the others all the same: what it left would not be replaced.
-umount /run/ccvm-scratch/pool
-section wipe; ccvm-scratch wipe --yes; echo $?; renew --yes
+umount /run/ccvm-scratch/pool"""),
+    ("wipe", """ccvm-scratch wipe --yes; echo $?; renew --yes
 look wiped
 fill
 # The disk works, and what makes its file system does not, or does not end.
-mount --bind /usr/bin/false /usr/sbin/mkfs.ext4
-section failing; renew --yes
+mount --bind /usr/bin/false /usr/sbin/mkfs.ext4"""),
+    ("failing", """renew --yes
 systemctl reset-failed
 look fallen
 fill
-umount /usr/sbin/mkfs.ext4
-section back; renew --yes
+umount /usr/sbin/mkfs.ext4"""),
+    ("back", r"""renew --yes
 look again
 fill
-printf '#!/bin/sh\nsleep 100\n' >/run/slow; chmod +x /run/slow; mount --bind /run/slow /usr/sbin/mkfs.ext4
-section slow; renew --yes
+printf '#!/bin/sh\nsleep 100\n' >/run/slow; chmod +x /run/slow; mount --bind /run/slow /usr/sbin/mkfs.ext4"""),
+    ("slow", """renew --yes
 systemctl reset-failed
 look late
 umount /usr/sbin/mkfs.ext4
-umount /srv/cache; mount --bind /run/lower /srv/cache
-section over; renew --yes
-look last
-section units; systemctl is-active ccvm-scratch-health.timer ccvm-scratch-shutdown.service sandboxed.service scratch.mount
-section files; ls /run/ccvm-scratch
-"""
+umount /srv/cache; mount --bind /run/lower /srv/cache"""),
+    ("over", """renew --yes
+look last"""),
+    ("units", "systemctl is-active ccvm-scratch-health.timer ccvm-scratch-shutdown.service sandboxed.service scratch.mount"),
+    ("files", "ls /run/ccvm-scratch"),
+)
 
 USERS = [
     "'/run/other' is a mount of the pool.",
@@ -120,10 +121,11 @@ USERS = [
 ]
 
 
+@case(seconds=60, quick=True, counted=True)
 def renew():
     """Also after a wipe and from the fallback; who uses it is named; and what fails on the way ends in the fallback."""
     image = Image(directory() / "disk", 20 * GIB)
-    report = FaultVM("renew", f"{MOUNTS} ccvm.setup_timeout=2", image.device(), SCRIPT).run()
+    report = FaultVM("renew", f"{MOUNTS} ccvm.setup_timeout=2", image.device(), SCRIPT, counted=True).run()
     check_encrypted(report, 20 * GIB)
     first = check_pool(report, "before", inside=["old"])
     check_equal(report.lines("idle")[1:], ["2"], "renew without --yes")

@@ -5,6 +5,8 @@ import shutil
 
 from cases import GIB, MIB, directory
 from fault import FaultVM, check_fault, check_no_fault, program, unit
+from registry import case
+from script import Script
 from vm import Image, check_equal, check_missing
 
 # As good as none, for systemd: it mounts the root, which this kernel cannot do by itself, and is gone. Neither systemd
@@ -24,10 +26,10 @@ mount -t overlay -o lowerdir=/bare/lower,upperdir=/bare/upper/upper,workdir=/bar
 exec switch_root /bare/root /sbin/init
 """
 
-SCRIPT = r"""
-section attempted; cat /run/ccvm-scratch/attempted
-section initrd; systemctl show -P InitRDTimestampMonotonic
-"""
+SCRIPT = Script(
+    ("attempted", "cat /run/ccvm-scratch/attempted"),
+    ("initrd", "systemctl show -P InitRDTimestampMonotonic"),
+)
 
 
 def boot(name, image):
@@ -39,10 +41,12 @@ def boot(name, image):
     return report
 
 
+@case(seconds=20)
 def no_initrd():
     check_no_fault(boot("no-initrd", Image(directory() / "disk", GIB)), GIB)
 
 
+@case(seconds=20)
 def no_initrd_failing():
     check_fault(boot("no-initrd-failing", Image(directory() / "disk", MIB)), "device-too-small")
 
@@ -68,11 +72,11 @@ ExecStart=/usr/bin/rm /sysroot/etc/systemd/system/systemd-remount-fs.service
 ExecStart=/usr/bin/sh -c 'echo "root / overlay rw 0 0" >/sysroot/etc/fstab'
 """
 
-READ_ONLY_SCRIPT = r"""
-section initrd-mounts; journalctl -b -o cat -u sysroot-scratch.mount -u 'sysroot-nix-*.mount' | grep -c 'Fail\|fail'
-section unit; systemctl show -P FragmentPath scratch.mount
-section target; systemctl is-active multi-user.target
-"""
+READ_ONLY_SCRIPT = Script(
+    ("initrd-mounts", r"journalctl -b -o cat -u sysroot-scratch.mount -u 'sysroot-nix-*.mount' | grep -c 'Fail\|fail'"),
+    ("unit", "systemctl show -P FragmentPath scratch.mount"),
+    ("target", "systemctl is-active multi-user.target"),
+)
 
 
 def boot_read_only(name, more=""):
@@ -86,6 +90,7 @@ def check_root(report, access):
     check_equal(report.mount("/")["options"].split(",")[0], access, "the root in the end")
 
 
+@case(seconds=20)
 def read_only_root():
     """As with most installed systems, until systemd-remount-fs.service; and there are no mount points yet."""
     report = boot_read_only("read-only-root", TO_BE_REMOUNTED)
@@ -95,6 +100,7 @@ def read_only_root():
     check_equal(report.line("unit"), "/run/systemd/generator/scratch.mount", "what mounted /scratch")
 
 
+@case(seconds=20)
 def read_only_for_good():
     """Nothing can be mounted without a mount point: visibly, and the VM boots."""
     report = boot_read_only("read-only-for-good")

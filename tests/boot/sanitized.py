@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The setup program with ASan and UBSan at its real work. The function is a case, and its name is the test's."""
+"""The setup program with ASan and UBSan at its real work."""
 
 import os
 import pathlib
@@ -7,11 +7,12 @@ import re
 import subprocess
 
 from cases import DISK, GIB, LUKS, directory
-from fault import cpio, drop_in
+from fault import drop_in
 from integrity import AUTHENTICATED, TAGS_SCRIPT, check_authenticated
-from vm import GUEST, VM, Image
+from registry import case
+from vm import VM, Image
 
-# Of the build with sanitizers.
+# Of the build with sanitizers, which tests/run makes.
 SETUP = os.environ.get("CCVM_SANITIZED", "/nonexistent")
 
 # What they say ends the program, and then the disk is not used. Leaks are for tests/setup: to look for them takes a
@@ -29,17 +30,9 @@ def program():
     return files | drop_in(LUKS, SERVICE)
 
 
-class SanitizedVM(VM):
-    def command(self):
-        command = super().command()
-        initrd = self.directory / "initrd"
-        initrd.write_bytes((GUEST / "initrd").read_bytes() + cpio(program()))
-        command[command.index("-initrd") + 1] = str(initrd)
-        return command
-
-
+@case(seconds=40)
 def sanitized():
     """With integrity, the longest way through the program."""
     image = Image(directory() / "disk", GIB)
-    report = SanitizedVM("sanitized", f"{DISK} {AUTHENTICATED}", image.device(), TAGS_SCRIPT).run()
+    report = VM("sanitized", f"{DISK} {AUTHENTICATED}", image.device(), TAGS_SCRIPT, program(), patience=200).run()
     check_authenticated(report, GIB)

@@ -4,6 +4,9 @@
 import re
 
 from cases import DISK, GIB, SCRATCH_SCRIPT, check_encrypted, check_scratch, check_use, directory
+from machine import Root, thrown_away
+from registry import case
+from script import REPORT, Script
 from vm import VM, Image, build_guest, check_equal
 
 # Some programs change to a domain of their own, which may not write to the port of a test; journalctl's may not even
@@ -15,14 +18,12 @@ chcon -t bin_t /run/tools /run/tools/*
 PATH=/run/tools:$PATH
 """
 
-SCRIPT = SCRATCH_SCRIPT + r"""
-section enforcing; getenforce
-section labels
-for path in /scratch /scratch/mine /scratch/cache /var/tmp; do
+SCRIPT = SCRATCH_SCRIPT + Script(
+    ("enforcing", "getenforce"),
+    ("labels", """for path in /scratch /scratch/mine /scratch/cache /var/tmp; do
     echo "$path $(stat -c %C $path) $(matchpathcon -n $path)"
-done
-section private
-cat >/run/systemd/system/private.service <<END
+done"""),
+    ("private", """cat >/run/systemd/system/private.service <<END
 [Service]
 Type=oneshot
 PrivateTmp=yes
@@ -31,9 +32,9 @@ ExecStart=/bin/sh -c 'echo mine >/tmp/mine && echo mine >/var/tmp/mine && cat /t
 END
 systemctl daemon-reload
 systemctl start private.service
-cat /run/private
-section denied; dmesg | grep 'avc:  denied'
-"""
+cat /run/private"""),
+    ("denied", "dmesg | grep 'avc:  denied'"),
+)
 
 # What Debian's policy denies to systemd 257 in any boot of this guest. All else that is denied counts.
 OTHERS = re.compile(
@@ -45,27 +46,21 @@ OTHERS = re.compile(
 )
 
 
-class SELinuxVM(VM):
-    """Its root is an ordinary one, and what is written to it is thrown away."""
-
-    root_options = "root=PARTLABEL=ccvm-root rootfstype=ext4 rw"
-
-    def __init__(self, name, append, devices):
-        append = f"security=selinux enforcing=1 log_buf_len=1M {append}"
-        super().__init__(name, append, devices, SCRIPT, guest=build_guest("selinux"))
-        script = self.directory / "script"
-        script.write_text(PROLOGUE + script.read_text())
-
-    def root_devices(self):
-        image = f"if=none,id=root,format=raw,file={self.guest}/root.raw,snapshot=on,file.locking=off"
-        return ["-drive", image, "-device", "virtio-blk-pci,drive=root,serial=ccvm-root"]
+# Its root is an ordinary one, and what is written to it is thrown away.
+ROOT = Root(
+    "root=PARTLABEL=ccvm-root rootfstype=ext4 rw",
+    thrown_away("root.raw", "-device", "virtio-blk-pci,drive=root,serial=ccvm-root"),
+)
 
 
+@case(seconds=60)
 def selinux():
     """What is on the pool is labelled as its path demands, and nothing of it is denied to anybody."""
     image = Image(directory() / "disk", GIB)
-    append = f'{DISK} "ccvm.mounts=/scratch:1777 /scratch/cache:0755 /var/tmp:1777"'
-    report = SELinuxVM("selinux", append, image.device()).run()
+    mounts = '"ccvm.mounts=/scratch:1777 /scratch/cache:0755 /var/tmp:1777"'
+    append = f"security=selinux enforcing=1 log_buf_len=1M {DISK} {mounts}"
+    script = PROLOGUE + (REPORT + SCRIPT).text()
+    report = VM("selinux", append, image.device(), script, guest=build_guest("selinux"), root=ROOT, stock=True).run()
     check_equal(report.line("enforcing"), "Enforcing", "SELinux")
     check_encrypted(report, GIB)
     check_scratch(report, "ext4")

@@ -6,7 +6,9 @@ import re
 from cases import DISK, GIB, OVERLAY_SCRIPT, check_encrypted, check_overlay, check_scratch, directory
 from fault import FaultVM
 from integrity import AUTHENTICATED, TAGS_SCRIPT, check_authenticated
-from vm import REPORT, Image, check, check_equal
+from registry import case
+from script import REPORT, Script
+from vm import Image, check, check_equal
 
 
 def override(unit, text):
@@ -18,9 +20,7 @@ def override(unit, text):
 # The unit of the script would else power off as soon as it is stopped.
 ORDERLY = override("ccvm-report.service", r"[Unit]\nSuccessAction=none\nFailureAction=none\n")
 
-POWER_OFF = ORDERLY + r"""
-echo "<4>ccvm-test: down" >/dev/kmsg; systemctl poweroff; sleep 100
-"""
+POWER_OFF = Script((None, ORDERLY + 'echo "<4>ccvm-test: down" >/dev/kmsg; systemctl poweroff; sleep 100'))
 
 # As NixOS has it.
 KEEP_STORE = override("nix-store.mount", r"[Unit]\nDefaultDependencies=no\n")
@@ -29,10 +29,10 @@ KEEP_STORE = override("nix-store.mount", r"[Unit]\nDefaultDependencies=no\n")
 TALKATIVE = "loglevel=7 printk.devkmsg=on systemd.log_target=kmsg systemd.log_level=info systemd.show_status=no"
 
 
-def shut_down(name, marker, script=""):
+def shut_down(name, marker):
     """Boots, powers off, and returns (seconds of guest time that took, what was logged meanwhile)."""
     image = Image(directory() / "disk", GIB)
-    vm = FaultVM(name, f"{marker} {TALKATIVE}", image.device(), script + POWER_OFF)
+    vm = FaultVM(name, f"{marker} {TALKATIVE}", image.device(), POWER_OFF, counted=True)
     vm.start().wait()
     return judge(vm)
 
@@ -60,6 +60,7 @@ def check_closed(log, expected="busy.service"):
     check_equal([line for line in bad if not re.search(expected, line)], [], "complaints at shutdown")
 
 
+@case(seconds=60, counted=True)
 def shutdown():
     """No step fails or waits: with nothing beside it 0.05 s more than without the disk."""
     without, _ = shut_down("shutdown-without", "ccvm.vm_disk=0")
@@ -71,24 +72,26 @@ def shutdown():
 
 # The disk of a busy host: next to nothing is written while the file is made, then what it can take. One service holds a
 # file open, another one has something to do when it is stopped.
-DIRTY = r"""
-echo 2000000000 >/proc/sys/vm/dirty_bytes; echo 2000000000 >/proc/sys/vm/dirty_background_bytes
-sync -f /scratch; ask 262144; dd if=/dev/zero of=/scratch/dirty bs=1M count=256 status=none
-section dirty; awk '/^(Dirty|Writeback):/ {n += $2} END {print n}' /proc/meminfo
-section queue; cat /sys/block/vdb/queue/nr_requests /sys/block/vdb/queue/max_sectors_kb
+DIRTY = Script(
+    (None, """echo 2000000000 >/proc/sys/vm/dirty_bytes; echo 2000000000 >/proc/sys/vm/dirty_background_bytes
+sync -f /scratch; ask 262144; dd if=/dev/zero of=/scratch/dirty bs=1M count=256 status=none"""),
+    ("dirty", "awk '/^(Dirty|Writeback):/ {n += $2} END {print n}' /proc/meminfo"),
+    ("queue", r"""cat /sys/block/vdb/queue/nr_requests /sys/block/vdb/queue/max_sectors_kb
 systemd-run --unit=busy -p WorkingDirectory=/scratch sh -c 'exec 5>open; echo data >&5; exec tail -f open'
 systemd-run --unit=last -p ExecStop='/bin/sh -c "sleep 1; cp /scratch/kept /run/last; cat /run/last >/dev/kmsg"' \
     -p RemainAfterExit=yes sh -c 'echo "ccvm-test: the last service has its file" >/scratch/kept'
 until [ -s /scratch/kept ] && [ -s /scratch/open ]; do sleep 0.1; done
-ask 8388608
-"""
+ask 8388608"""),
+)
 
 
+DIRTY_SCRIPT = DIRTY + POWER_OFF
+
+
+@case(seconds=40)
 def shutdown_dirty():
     """256 MiB that nobody will read are not written, but for what the disk has been given already."""
     image = Image(directory() / "disk", GIB)
-    devices = image.device()
-    devices[-1] += ",id=slow"
     before = []
 
     def throttle(vm):
@@ -97,7 +100,7 @@ def shutdown_dirty():
         vm.wait_for_console("Giving up what is on its way")
         before.append(image.allocated())
 
-    vm = FaultVM("shutdown-dirty", f"{DISK} {TALKATIVE}", [*devices, "-m", "1536"], DIRTY + POWER_OFF, meanwhile=throttle)
+    vm = FaultVM("shutdown-dirty", TALKATIVE, image.device(id="slow"), DIRTY_SCRIPT, meanwhile=throttle, memory=1536)
     report = vm.start().wait()
     took, log = judge(vm)
     dirty = int(report.line("dirty")) >> 10
@@ -112,13 +115,12 @@ def shutdown_dirty():
     check(until + after < dirty * 9 // 10, "nothing was left to be given up")
 
 
-def reboot_userspace(name, append="", first="", before="", second="", last="", disk=Image.device, **more):
-    """Boots, soft-reboots, and returns what the second userspace reports.
+def second_userspace(first="", before="", second="", last=Script()):
+    """The script of a VM that soft-reboots, and reports of its second userspace.
 
-    first, before: for the first one's script, when it starts and before it ends; second, last: for the other's,
-    likewise; more: the VM's.
+    first, before: for the first one, when it starts and before it ends; second, last: for the other, likewise.
     """
-    script = (
+    head = (
         "[ -e /run/second ] || {\n"
         + first
         + "touch /run/second /scratch/old\n"
@@ -128,26 +130,32 @@ def reboot_userspace(name, append="", first="", before="", second="", last="", d
         + "systemctl soft-reboot; sleep 100\n}\n"
         + "rm /run/systemd/system/ccvm-report.service.d/50-shutdown.conf; systemctl daemon-reload\n"
         + second
-        + REPORT
-        + TAGS_SCRIPT
-        + OVERLAY_SCRIPT
-        + "section old; ls /scratch/old\n"
-        + "section first; cat /run/first-table\n"
-        + "section attempted; cat /run/ccvm-scratch/attempted\n"
-        + last
     )
+    old = Script(
+        ("old", "ls /scratch/old"),
+        ("first", "cat /run/first-table"),
+        ("attempted", "cat /run/ccvm-scratch/attempted"),
+    )
+    return Script((None, head)) + REPORT + TAGS_SCRIPT + OVERLAY_SCRIPT + old + last
+
+
+def reboot_userspace(name, script, append="", disk=Image.device, **more):
+    """Boots, soft-reboots, and returns what the second userspace reports. more: the VM's."""
     image = Image(directory() / "disk", GIB)
-    vm = FaultVM(name, append, disk(image), **more)
-    (vm.directory / "script").write_text(script)
-    report = vm.run()
+    report = FaultVM(name, append, disk(image), script.text(), **more).run()
     check_scratch(report, "ext4")
     check(" crypt " in report.text.split("== first")[1], "the first userspace had no disk")
     return report
 
 
+SOFT_REBOOT = second_userspace()
+IN_USE = second_userspace(before=KEEP_STORE)
+
+
+@case(seconds=30)
 def soft_reboot():
     """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
-    report = reboot_userspace("soft-reboot", AUTHENTICATED)
+    report = reboot_userspace("soft-reboot", SOFT_REBOOT, AUTHENTICATED)
     check_overlay(report, "ext4")
     check_authenticated(report, GIB, reports=2)
     check_equal(report.line("attempted"), "system", "where the pool was set up")
@@ -155,9 +163,10 @@ def soft_reboot():
     check(not set(report.lines("first")) & set(report.lines("table")), "the mapping is the one from before")
 
 
+@case(seconds=30)
 def soft_reboot_in_use():
     """Where /nix/store stays mounted, as NixOS has it, so does the disk below it, with all that is on it."""
-    report = reboot_userspace("soft-reboot-in-use", before=KEEP_STORE)
+    report = reboot_userspace("soft-reboot-in-use", IN_USE)
     check_overlay(report, "ext4")
     check_encrypted(report, GIB)
     check_equal(report.line("attempted"), "initrd", "where the pool was set up")

@@ -9,7 +9,10 @@ import shlex
 import shutil
 import xml.etree.ElementTree as ElementTree
 
-from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, directory, hear_allocated
+import machine
+from cases import GIB, TRIM_SCRIPT, check_encrypted, check_given_back, hear_allocated
+from registry import case
+from script import Script
 from vm import VM, Image, check, check_equal
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -21,12 +24,15 @@ def add(parent, tag, text=None, /, **attributes):
     return element
 
 
+LIBVIRT_SCRIPT = Script((None, "ask running")) + TRIM_SCRIPT
+
+
 class LibvirtVM(VM):
     """The example with this guest in the place of its own, and no more changed than that takes. It is started twice: as it
     stands, until QEMU has its image open, and with one that has no name, as its text says."""
 
     def __init__(self, name, locked):
-        super().__init__(name, script="ask running" + TRIM_SCRIPT)
+        super().__init__(name, script=LIBVIRT_SCRIPT)
         self.locked = locked
 
     def domain(self, image):
@@ -45,11 +51,11 @@ class LibvirtVM(VM):
 
         system = domain.find("os")
         system.remove(system.find("boot"))
-        add(system, "kernel", str(self.guest / "vmlinuz"))
-        add(system, "initrd", str(self.initrd))
-        add(system, "cmdline", self.command_line())
+        add(system, "kernel", str(machine.kernel(self.machine)))
+        add(system, "initrd", str(machine.initrd(self.machine, self.directory)))
+        add(system, "cmdline", machine.options(self.machine))
         root.find("driver").set("type", "raw")
-        root.find("source").set("file", f"{self.guest}/root.raw")
+        root.find("source").set("file", f"{self.machine.guest}/root.raw")
         add(root, "readonly")
         for name, value in image.items():
             scratch.find("source").set(name, value)
@@ -110,6 +116,7 @@ def check_memory(process, locked):
     check(not locked or int(size) >= GIB // 1024, f"of guest RAM {size} KiB are locked")
 
 
+@case(seconds=30)
 def libvirt():
     """The disk by its serial, the marker by SMBIOS, locked memory that no dump has, and space that goes back to the host."""
     locked = may_lock()
@@ -141,10 +148,9 @@ class MkosiVM(ConsoleVM):
         state = self.directory / "mkosi"
         for name, source in (("vmlinuz", "vmlinuz"), ("initrd", "initrd"), ("raw", "root.raw")):
             state.mkdir(exist_ok=True)
-            (state / f"ccvm-guest.{name}").symlink_to(self.guest / source)
+            (state / f"ccvm-guest.{name}").symlink_to(self.machine.guest / source)
         (state / "ccvm-guest").symlink_to("ccvm-guest.raw")
-        ports = super().command()
-        ports = ports[ports.index("virtio-serial-pci") - 1 :]
+        ports = [*machine.ports(self.machine, self.directory), *machine.credentials(self.machine, self.directory)]
         return [
             "mkosi",
             f"--directory={PROJECT}",
@@ -164,6 +170,7 @@ class MkosiVM(ConsoleVM):
         ]
 
 
+@case(seconds=30)
 def mkosi_vm():
     """mkosi.conf has the disk and the marker."""
     left = set(pathlib.Path("/var/tmp").glob("mkosi-drive-*"))
@@ -193,23 +200,24 @@ class VmspawnVM(ConsoleVM):
         (self.directory / "unit").write_text(VMSPAWN_UNIT)
         self.port.write_bytes(bytes(1 << 20))
         # vmspawn has it open for writing, which QEMU takes for a reason to lock all others out.
-        root = shutil.copy(self.guest / "root.raw", self.directory)
+        root = shutil.copy(self.machine.guest / "root.raw", self.directory)
         return [
             pathlib.Path(__file__).parents[1] / "tools/container",
             *("env", f"CCVM_SCRATCH_DIR={self.directory}", str(PROJECT / "examples/vmspawn.sh")),
             *("--kvm=no", "--vsock=no", "--tpm=no", "--register=no", "--pass-ssh-key=no", "--ram=1G", "--firmware=none"),
-            *("--console=read-only", f"--linux={self.guest}/vmlinuz", f"--initrd={self.initrd}", f"--image={root}"),
+            *("--console=read-only", f"--linux={self.machine.guest}/vmlinuz", f"--initrd={machine.initrd(self.machine, self.directory)}", f"--image={root}"),
             f"--extra-drive={self.port}",
             f"--load-credential=systemd.extra-unit.vmspawn-test.service:{self.directory}/unit",
             f"--load-credential=vmspawn.test:{self.directory}/script",
             "systemd.wants=vmspawn-test.service",
-            *self.command_line().split(),
+            *machine.options(self.machine).split(),
         ]
 
     def connect(self):
         return None  # no port
 
 
+@case(seconds=30, since_systemd=259)
 def vmspawn():
     """systemd-vmspawn (259 or later) has the image by its descriptor, without a name, and the guest finds it."""
     vm = VmspawnVM("vmspawn")

@@ -2,12 +2,10 @@
 """A guest that boots, runs a script from the host, and is asked how it went.
 
 The verdict comes through a virtio-serial port, never from the console: the script goes in as the system credential
-ccvm.test, and ccvm-report.service of the reference guest sends back what it prints. The script here prints sections,
-each headed by "== name", and ends in the unit's own line, so that a guest that dies in between is told from one that
-is done.
+ccvm.test, and ccvm-report.service of the reference guest sends back what it prints, in sections, each headed by
+"== name". The unit's own line is the last one, so that a guest that dies in between is told from one that is done.
 """
 
-import base64
 import json
 import os
 import pathlib
@@ -17,42 +15,16 @@ import subprocess
 import tempfile
 import time
 
-import jsonschema
+import machine
+from machine import Machine
+from script import Script
 
-GUEST = pathlib.Path(os.environ.get("CCVM_GUEST", "/nonexistent"))
 BUILD = pathlib.Path(__file__).parent.parent / "guest/build"
 SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "status/status.schema.json").read_text())
 LOGS = pathlib.Path(os.environ.get("CCVM_BOOT_LOGS", tempfile.gettempdir()))
 
-SETUP_UNIT = "ccvm-scratch-luks.service"
-
 # Seconds of wall clock: an emulated boot takes half a minute when it has a core for itself.
 TIME_LIMIT = 300
-
-# By one open file for both ways: what comes for a port that is just being closed is lost.
-ASK = r"""
-ask() { exec 3<>/dev/virtio-ports/ccvm.host; echo "$1" >&3; read -r answer <&3; exec 3>&-; }
-"""
-
-REPORT = ASK + r"""
-section() { echo "== $1"; }
-section status-json; cat /run/ccvm-scratch/status.json
-section status-now; ccvm-scratch status --json=short
-section status-exit; ccvm-scratch status >/dev/null; echo $?
-section status-text; ccvm-scratch status
-section failed; systemctl list-units --failed --plain --no-legend | cut -d' ' -f1
-section running; systemctl is-system-running
-section mounts; findmnt --json --output TARGET,SOURCE,FSTYPE,OPTIONS --list
-section mappings; dmsetup ls
-# The key of dm-integrity's hash is in its table.
-section table; dmsetup table | sed -E 's/(internal_hash:[^: ]*):[0-9a-f]+/\1:KEY/'
-section generated; cd /run/systemd/generator && find . -name '*ccvm*' -o -name '*scratch*' -o -name '*nix*'; cd /
-section messages; journalctl -b -o json --no-pager MESSAGE_ID=7c625ba00f4c42c6bfddbedeaf1ba685 \
-    + MESSAGE_ID=0b1a94c4546b462693583107a7ba0724 + MESSAGE_ID=a1b9127a7cab4dcbb72cafc329de128c \
-    + MESSAGE_ID=69396b351533487fbc7bc9a5e5c0c9e4
-section log; journalctl -b -o short-monotonic --no-pager -u 'ccvm-scratch*' -u '*scratch.mount' -u '*nix*'
-section cmdline; cat /proc/cmdline
-"""
 
 
 class Failure(Exception):
@@ -65,12 +37,12 @@ def check(condition, what):
 
 
 def check_equal(actual, expected, what):
-    check(actual == expected, f"{what}: expected {expected!r}, got {actual!r}")
+    check(actual == expected, f"{what}\n  expected: {expected!r}\n  came:     {actual!r}")
 
 
 def check_missing(report, paths):
     """Of the pool's mount points; then it is told, and status is degraded."""
-    check_equal(json.loads("\n".join(report.lines("status-now")))["missing"], list(paths), "missing mounts")
+    check_equal(report.now["missing"], list(paths), "missing mounts")
     check_equal(report.line("status-exit") == "3", bool(paths) or report.status["state"] in ("tmpfs", "none"), "exit 3")
 
 
@@ -83,6 +55,8 @@ def build_guest(profile):
 
 def check_schema(text):
     """Each status that is in a report, on a line of its own, is as the schema has it."""
+    import jsonschema  # not to list the cases
+
     for line in text.splitlines():
         if line.startswith('{"state":'):
             try:
@@ -108,16 +82,17 @@ class Image:
         with open(self.path, "rb") as f:
             return not any(any(block) for block in iter(lambda: f.read(1 << 20), b""))
 
-    def device(self, number=0, serial="ccvm-scratch", read_only=False, driver="virtio-blk-pci"):
-        """QEMU arguments that attach it."""
-        node = f"scratch{number}"
-        return [
-            "-blockdev",
-            f"driver=raw,node-name={node},discard=unmap,read-only={'on' if read_only else 'off'},"
-            f"file.driver=file,file.filename={self.path},file.locking=off",
-            "-device",
-            f"{driver},drive={node},serial={serial}",
-        ]
+    def backend(self, number=0, read_only=False, aio="threads"):
+        """QEMU's words for the image alone, ready to be plugged in."""
+        file = f"file.driver=file,file.aio={aio},file.filename={self.path},file.locking=off"
+        access = f"discard=unmap,read-only={'on' if read_only else 'off'}"
+        return ["-blockdev", f"driver=raw,node-name=scratch{number},{access},{file}"]
+
+    def device(self, number=0, serial="ccvm-scratch", read_only=False, driver="virtio-blk-pci", aio="threads", **properties):
+        """And for a device with it."""
+        more = "".join(f",{name}={value}" for name, value in properties.items())
+        device = f"{driver},drive=scratch{number},serial={serial}{more}"
+        return [*self.backend(number, read_only, aio), "-device", device]
 
 
 class Report:
@@ -145,15 +120,22 @@ class Report:
 
     @property
     def status(self):
+        """What the set-up has written."""
         return json.loads("\n".join(self.lines("status-json")))
+
+    @property
+    def now(self):
+        """What the command says."""
+        return json.loads("\n".join(self.lines("status-now")))
 
     @property
     def failed(self):
         return set(self.lines("failed"))
 
     @property
-    def messages(self):
-        return [json.loads(line) for line in self.lines("messages") if line.startswith("{")]
+    def journal(self):
+        """The entries of this boot until then."""
+        return [json.loads(line) for line in self.sections.get("journal", []) if line.startswith("{")]
 
     def mount(self, target):
         """The topmost mount on target, or None."""
@@ -196,70 +178,47 @@ class Port:
         self.file.flush()
 
 
-class VM:
-    """One boot, with a port between host and guest (self.host).
+class Qmp(Port):
+    """QEMU's monitor."""
 
-    With wrapper, a list of ccvm-scratch-run and its options, that starts QEMU.
+    def __init__(self, path, process):
+        super().__init__(path, process)
+        self.read()  # the greeting
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **arguments):
+        self.write(json.dumps({"execute": command, "arguments": arguments}))
+        while True:
+            answer = json.loads(self.read())
+            if "event" not in answer:
+                check("return" in answer, f"{command} failed: {answer}")
+                return answer["return"]
+
+
+class VM:
+    """One boot of a machine, with a port between host and guest (self.host).
+
+    While the guest runs, meanwhile(self) does the host's part.
     """
 
-    def __init__(self, name, append="", devices=(), script="", wrapper=(), fw_cfg=(), time_limit=90, guest=GUEST):
+    latest = None  # for what is printed of a case that fails
+
+    def __init__(self, name, append="", devices=(), script=Script(), files=None, meanwhile=None, **fields):
+        self.machine = Machine(name, append, devices, script, files or {}, **fields)
         self.name = name
-        self.guest = guest
-        self.initrd = guest / "initrd"
+        self.meanwhile = meanwhile
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"ccvm-{name}-", dir="/var/tmp"))
-        self.append = append
-        self.devices = list(devices)
-        self.wrapper = list(wrapper)
         self.port = self.directory / "port"
         self.console = LOGS / f"{name}.console"
-        self.fw_cfg = list(fw_cfg)
-        (self.directory / "script").write_text(REPORT + script)
-        self.patience = base64.b64encode(f"[Service]\nTimeoutStartSec={time_limit}\n".encode()).decode()
-
-    root_options = "root=PARTLABEL=ccvm-root rootfstype=erofs systemd.volatile=overlay"
-
-    def root_devices(self):
-        image = f"driver=raw,node-name=root,read-only=on,file.driver=file,file.filename={self.guest}/root.raw"
-        return ["-blockdev", image, "-device", "virtio-blk-pci,drive=root,serial=ccvm-root"]
-
-    def command_line(self):
-        return (
-            f"{self.root_options} console=ttyS0 quiet panic=-1 "
-            # A third less work for an emulated CPU; and no waiting for a console that answers.
-            "mitigations=off TERM=dumb "
-            # Guest time passes with the host's clock, and a busy host must not look like a missing disk.
-            f"ccvm.device_timeout=120 {self.append}"
-        ).strip()
+        self.report = None
+        (self.directory / "script").write_text(machine.script(self.machine))
+        VM.latest = self
 
     def command(self):
-        return self.wrapper + [
-            "qemu-system-x86_64",
-            "-machine", "q35",
-            "-accel", "tcg",
-            "-cpu", "max,la57=off",
-            "-smp", "1",
-            "-m", "1024",
-            "-nodefaults",
-            "-nographic",
-            "-no-reboot",
-            "-serial", f"file:{self.console}",
-            "-kernel", str(self.guest / "vmlinuz"),
-            "-initrd", str(self.initrd),
-            "-append", self.command_line(),
-            *self.root_devices(),
-            "-device", "virtio-serial-pci",
-            "-chardev", f"file,id=port,path={self.port}",
-            "-device", "virtserialport,chardev=port,name=ccvm.test",
-            "-chardev", f"socket,id=host,path={self.directory}/host,server=on,wait=off",
-            "-device", "virtserialport,chardev=host,name=ccvm.host",
-            "-fw_cfg", f"name=opt/io.systemd.credentials/ccvm.test,file={self.directory}/script",
-            # As for the wait for the disk; and a test of the bound itself sets a low one.
-            "-smbios",
-            f"type=11,value=io.systemd.credential.binary:systemd.unit-dropin.{SETUP_UNIT}~patience={self.patience}",
-        ] + [word for entry in self.fw_cfg for word in ("-fw_cfg", entry)] + self.devices
+        return machine.arguments(self.machine, self.directory, self.console)
 
     def start(self):
-        check((self.guest / "vmlinuz").exists(), "there is no guest image: tests/run makes it and sets $CCVM_GUEST")
+        check((self.machine.guest / "vmlinuz").exists(), "there is no guest image: tests/run makes it and sets $CCVM_GUEST")
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             self.command(),
@@ -269,15 +228,38 @@ class VM:
             start_new_session=True,
         )
         self.host = self.connect()
+        if self.meanwhile:
+            try:
+                self.meanwhile(self)
+            except BaseException:
+                self.process.kill()
+                self.wait()  # for what was said until then
+                raise
         return self
 
     def connect(self):
         # Before the guest can ask: from a port with nobody at its other end it reads nothing, and goes on.
         return Port(self.directory / "host", self.process)
 
+    @property
+    def qmp(self):
+        if not hasattr(self, "monitor"):
+            self.monitor = Qmp(self.directory / "qmp", self.process)
+        return self.monitor
+
     def hear(self, expected):
         """Until the guest has come to that point."""
         check_equal(self.host.read(), expected, "what the guest says")
+
+    def plug(self, number=0):
+        """Attaches the disk whose image is scratchN in a slot of its own."""
+        self.qmp.execute(
+            "device_add",
+            driver="virtio-blk-pci",
+            drive=f"scratch{number}",
+            serial="ccvm-scratch",
+            bus=f"slot{number + 1}",
+        )
 
     def throttle(self, device):
         """As many bytes a second as the guest asks for can be written to the device from now on; 0: no limit."""
@@ -297,8 +279,9 @@ class VM:
         self.seconds = time.monotonic() - self.started
         text = self.port.read_text(errors="replace").rstrip("\0") if self.port.exists() else ""
         (LOGS / f"{self.name}.report").write_text(text)
+        self.report = Report(text)
         check_schema(text)
-        return Report(text)
+        return self.report
 
     def wait_for(self, line):
         """Until the guest's script has printed line."""

@@ -44,9 +44,26 @@ static void check_mounts(const Config *c) {
                 CHECK(!strpbrk(d->path, " ,:\"'\\"));
                 for (const char *p = d->path; *p; p++)
                         CHECK(*p > ' ' && *p <= '~');
-                for (size_t k = 0; k < i; k++)
-                        CHECK(!streq(d->path, c->mounts[k].path));
+                for (size_t k = 0; k < i; k++) {
+                        const char *rest = startswith(c->mounts[k].path, d->path);
+                        CHECK(!rest || (*rest != 0 && *rest != '/')); /* nor does it cover one before it */
+                }
         }
+}
+
+/* One a line, of printable ASCII, with three tabs. */
+static void check_refusals(const Config *c) {
+        _cleanup_free_ char *text = NULL;
+        size_t tabs = 0, lines = 0;
+
+        CHECK(refusals_format(&c->refused, &text) == 0);
+        for (const char *p = text; *p; p++) {
+                CHECK(*p == '\n' || *p == '\t' || (*p >= ' ' && *p <= '~'));
+                tabs += *p == '\t';
+                lines += *p == '\n';
+        }
+        CHECK(strlen(text) < 64 * KIB && c->refused.n <= REFUSALS_MAX && lines == c->refused.n &&
+              tabs == 3 * lines);
 }
 
 static void check_fallback_size(const char *s) {
@@ -73,6 +90,7 @@ void config_check(const Config *c) {
         CHECK(c->setup_timeout_sec >= 1 && c->setup_timeout_sec <= 3600);
         check_fallback_size(c->fallback_size);
         check_mounts(c);
+        check_refusals(c);
 }
 
 /* The command line that asks for just this. */

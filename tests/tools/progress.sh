@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # To be sourced by what a person starts and waits for: stage TITLE COMMAND… runs a command that has much to say, with its
-# output in a log. On a terminal the line of the stage shows the time passed; elsewhere it is printed at its end. When
-# the command fails, the end of its output and the log's path follow.
+# output in a log. On a terminal the line of the stage shows the time passed; elsewhere a line says that it begins, and
+# another one how it ended. When the command fails, the end of its output and the log's path follow.
 
 log=${CCVM_CACHE:-/var/cache/ccvm-scratch}/$(basename "$0").log
 : >"$log"
@@ -30,6 +30,8 @@ stage() {
         if [[ -t 2 ]]; then
                 tick "$title" &
                 ticker=$!
+        else
+                printf '   … %s\n' "$title" >&2
         fi
 
         "$@" >>"$log" 2>&1 </dev/null || status=$?

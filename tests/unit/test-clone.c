@@ -1,33 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+#include <sys/socket.h>
+
 #include "test.h"
 
 #include "clone.h"
 
+#define FORK "random: crng reseeded due to virtual machine fork"
+#define KEY "ccvm-scratch-setup: A new volume key is made."
+
 static void test_record(void **state) {
         static const struct {
                 const char *record;
-                bool is;
+                CloneRecord is;
         } table[] = {
-                { "5,1021,12276120,-;random: crng reseeded due to virtual machine fork\n", true },
-                { "5,1,12276120,-,caller=T1;random: crng reseeded due to virtual machine fork\n S=x\n",
-                  true },
-                { "5,1022,12276121,-;random: crng init done\n", false },
+                { "5,1021,12276120,-;" FORK "\n", CLONE_RECORD_FORK },
+                { "5,1,12276120,-,caller=T1;" FORK "\n S=x\n", CLONE_RECORD_FORK },
+                { "5,1022,12276121,-;random: crng init done\n", CLONE_RECORD_OTHER },
                 /* What a program writes has the facility of its own. */
-                { "13,1023,12276122,-;random: crng reseeded due to virtual machine fork\n", false },
-                { "5,1024,12276123,-;x random: crng reseeded due to virtual machine fork\n", false },
-                { "random: crng reseeded due to virtual machine fork", false },
-                { "5", false },
-                { "", false },
+                { "13,1023,12276122,-;" FORK "\n", CLONE_RECORD_OTHER },
+                { "5,1024,12276123,-;x " FORK "\n", CLONE_RECORD_OTHER },
+                { FORK, CLONE_RECORD_OTHER },
+                { "15,1025,12276124,-;" KEY "\n", CLONE_RECORD_KEY },
+                { "15,1025,12276124,-,caller=T1;" KEY "\n", CLONE_RECORD_KEY },
+                { "7,1025,12276124,-;" KEY "\n", CLONE_RECORD_OTHER },
+                { "15,1025,12276124,-;x " KEY "\n", CLONE_RECORD_OTHER },
+                { KEY, CLONE_RECORD_OTHER },
+                { "5", CLONE_RECORD_OTHER },
+                { "", CLONE_RECORD_OTHER },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                assert_int_equal(clone_is_record(table[i].record), table[i].is);
+                assert_int_equal(clone_parse_record(table[i].record), table[i].is);
+}
+
+/* The kernel gives a record a read(2), as these messages of a socket, which fails with EAGAIN at their
+ * end. */
+static bool read_records(const char *const *records, bool cloned) {
+        int fds[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+        for (; *records; records++)
+                assert_true(write(fds[1], *records, strlen(*records)) > 0);
+        assert_int_equal(clone_read(fds[0], &cloned), 0);
+        close(fds[0]);
+        close(fds[1]);
+        return cloned;
+}
+
+#define RECORDS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+
+static void test_order(void **state) {
+        static const char fork[] = "5,2,3,-;" FORK "\n", key[] = "15,4,5,-;" KEY "\n",
+                          other[] = "6,1,1,-;x\n";
+
+        assert_false(read_records(RECORDS(NULL), false));
+        assert_false(read_records(RECORDS(other), false));
+        assert_true(read_records(RECORDS(other), true));
+        assert_true(read_records(RECORDS(key, other, fork, other), false));
+        assert_false(read_records(RECORDS(fork, other, key, other), false));
+        assert_false(read_records(RECORDS(key), true));
+        assert_true(read_records(RECORDS(key, fork, key, fork), false));
 }
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_record),
+                cmocka_unit_test(test_order),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

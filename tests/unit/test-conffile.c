@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "conffile.h"
+#include "fileio.h"
 
 /* What the walk says, in one line: "3 [Section] key=value; ", or "3 !what is wrong; ". */
 static int on_line(unsigned line, const char *section, const char *key, const char *value, void *userdata) {
@@ -74,8 +75,18 @@ static void assert_found(const char *expected) {
         assert_string_equal(found, expected);
 }
 
+static int link_to(const char *target, const char *path) {
+        _cleanup_free_ char *full = NULL, *directory = NULL;
+
+        assert_true(asprintf(&full, "%s%s", root, path) >= 0);
+        directory = strndup(full, strrchr(full, '/') - full);
+        assert_non_null(directory);
+        assert_int_equal(mkdir_parents(directory, 0755), 0);
+        return symlink(target, full);
+}
+
 static void test_find(void **state) {
-        _cleanup_free_ char *masked = NULL, *command = NULL;
+        _cleanup_free_ char *command = NULL;
 
         assert_non_null(mkdtemp(root));
         assert_found("");
@@ -88,9 +99,15 @@ static void test_find(void **state) {
         assert_found("/usr/lib/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf "
                      "/usr/lib/x.conf.d/30-c.conf ");
         make("/etc/x.conf");
-        assert_true(asprintf(&masked, "%s/etc/x.conf.d/30-c.conf", root) >= 0);
-        assert_int_equal(symlink("/dev/null", masked), 0);
+        assert_int_equal(link_to("/dev/null", "/etc/x.conf.d/30-c.conf"), 0);
         assert_found("/etc/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf ");
+
+        /* A link to nowhere is there, and so is a directory at which nobody can look. */
+        assert_int_equal(link_to("/nonexistent", "/etc/x.conf.d/40-nowhere.conf"), 0);
+        assert_int_equal(link_to("x.conf.d", "/usr/local/lib/x.conf.d"), 0);
+        assert_found(
+                "/etc/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf /etc/x.conf.d/40-nowhere.conf "
+                "/usr/local/lib/x.conf.d ");
 
         assert_true(asprintf(&command, "rm -rf %s", root) >= 0);
         assert_int_equal(system(command), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "test.h"
+#include "root.h"
 
 #include "config.h"
 
@@ -106,11 +106,191 @@ static void test_demanded_fallback(void **state) {
                 }
 }
 
+static void load(Config *c, const char *conf, const char *cmdline) {
+        const ConfigSources sources = { .root = "/nonexistent", .conf = conf, .cmdline = cmdline };
+
+        assert_int_equal(config_load(c, &sources), 0);
+}
+
+/* All that is good is taken, in an order in which nothing covers anything. */
+static void test_lists(void **state) {
+        static const struct {
+                const char *list, *taken;
+                size_t refused;
+        } table[] = {
+                { "/a /b", "/a /b", 0 },
+                { "/scratch /srv/\xc3\xbc", "/scratch", 1 },
+                { "relative /a", "/a", 1 },
+                { "/usr/x,/a,/etc", "/a", 2 },
+                { "/a:99 /b:0755:root /c:::: /d:::::", "/c", 3 },
+                { "/a /a:0700", "/a", 1 },
+                { "/a/b /a", "/a /a/b", 0 },
+                { "/a/b/c /x /a/b /ab /a", "/a /a/b /a/b/c /x /ab", 0 },
+                { "/usr", "/scratch", 2 }, /* the entry, and with it the list */
+                { "", "", 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(config_done) Config c = {};
+                _cleanup_free_ char *cmdline = NULL;
+                char taken[256] = "";
+
+                assert_true(asprintf(&cmdline, "\"ccvm.mounts=%s\"", table[i].list) >= 0);
+                load(&c, NULL, cmdline);
+                for (size_t k = 0; k < c.n_mounts; k++)
+                        snprintf(taken + strlen(taken), sizeof(taken) - strlen(taken), "%s%s", k ? " " : "",
+                                 c.mounts[k].path);
+                assert_string_equal(taken, table[i].taken);
+                assert_int_equal(c.refused.n, table[i].refused);
+        }
+}
+
+/* Of 33 only the last is left out, and of what is too long only that. */
+static void test_limits(void **state) {
+        _cleanup_(config_done) Config c = {};
+        char cmdline[1024] = "\"ccvm.mounts=", *p = cmdline + strlen(cmdline);
+
+        p += sprintf(p, "/%0300u", 0);
+        for (unsigned i = 0; i < 33; i++)
+                p += sprintf(p, " /m%u", i);
+        strcpy(p, "\"");
+        load(&c, NULL, cmdline);
+        assert_int_equal(c.n_mounts, 32);
+        assert_string_equal(c.mounts[31].path, "/m31");
+        assert_int_equal(c.refused.n, 2);
+        assert_string_equal(c.refused.entries[1].path, "/m32");
+}
+
+/* Garbage without end is told of as far as anybody reads it; a mount point always is. */
+static void test_garbage(void **state) {
+        _cleanup_(config_done) Config c = {};
+        char conf[4096] = "[Scratch]\n", *p = conf + strlen(conf);
+
+        for (unsigned i = 0; i < 200; i++)
+                p += sprintf(p, "Key%u=x\n", i);
+        load(&c, conf, "\"ccvm.mounts=/scratch /usr\"");
+        assert_int_equal(c.refused.n, REFUSALS_MAX);
+        assert_string_equal(c.refused.entries[REFUSALS_MAX - 1].path, "/usr");
+}
+
+/* And all of it is less than ccvm-scratch(1) reads. */
+static void test_long_garbage(void **state) {
+        _cleanup_(config_done) Config c = {};
+        _cleanup_free_ char *text = NULL, *conf = NULL;
+        size_t size;
+        FILE *f = open_memstream(&conf, &size);
+
+        assert_non_null(f);
+        fputs("[Scratch]\n", f);
+        for (unsigned i = 0; i < 100; i++)
+                fprintf(f, "%u%0600u=%u%0600u\nMounts=/%u%0600u /a\n", i, 0, i, 0, i, 0);
+        assert_int_equal(fclose(f), 0);
+        load(&c, conf, "");
+        assert_int_equal(c.refused.n, REFUSALS_MAX);
+        assert_int_equal(refusals_format(&c.refused, &text), 0);
+        assert_true(strlen(text) < 64 * 1024);
+}
+
+/* Whatever is in it, a refusal is one line of printable ASCII, and what replaces a list takes its mount
+ * points along. */
+static void test_refusals(void **state) {
+        _cleanup_(config_done) Config c = {}, again = {};
+        _cleanup_free_ char *text = NULL, *text_again = NULL;
+
+        load(&c, "[Scratch]\nMounts=/scratch /\x80 /\x1b[31m\nFileSystem=a\tb\\c\n", "ccvm.mounts=/data");
+        assert_int_equal(refusals_format(&c.refused, &text), 0);
+        assert_string_equal(
+                text, "Mounts\t/\\x80\tCredential ccvm.conf:2: not printable ASCII without quotes and "
+                      "backslashes\t\n"
+                      "Mounts\t/\\x1b[31m\tCredential ccvm.conf:2: not "
+                      "PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute and normalized\t\n"
+                      "FileSystem\ta\\x09b\\x5cc\tCredential ccvm.conf:3: takes ext4, xfs, btrfs; using "
+                      "'ext4'\t\n");
+        assert_int_equal(config_load(&again, &(ConfigSources) { .root = "/nonexistent",
+                                                                .initrd = "[Scratch]\nMounts=/a\n",
+                                                                .refused = "Mounts\t/x\twhy\t/x\nnothing\n",
+                                                                .cmdline = "" }),
+                         0);
+        assert_int_equal(refusals_format(&again.refused, &text_again), 0);
+        assert_string_equal(text_again, "Mounts\t/x\twhy\t/x\n");
+}
+
+/* What is there and cannot be read does not make anything less strict; what comes over it may. */
+static void test_unreadable(void **state) {
+        _cleanup_free_ char *large = NULL, *directory = NULL;
+        const ConfigSources sources = { .root = root, .cmdline = "ccvm.vm_disk=1" };
+
+        large = malloc(65 * 1024 + 1);
+        assert_non_null(large);
+        memset(large, '#', 65 * 1024);
+        large[65 * 1024] = 0;
+        for (unsigned i = 0; i < 3; i++) {
+                _cleanup_(config_done) Config c = {}, over = {};
+                _cleanup_free_ char *file = NULL;
+
+                assert_true(asprintf(&file, "%s/etc/ccvm-scratch.conf", root) > 0);
+                if (i == 0)
+                        put("/etc/ccvm-scratch.conf", large);
+                else if (i == 1)
+                        assert_int_equal(symlink("ccvm-scratch.conf", file), 0);
+                else
+                        assert_int_equal(mkdir(file, 0755), 0);
+                assert_int_equal(config_load(&c, &sources), 0);
+                assert_string_equal(c.fallback, "fail");
+                assert_string_equal(c.integrity, "hmac-sha256");
+                assert_true(c.vm_disk);
+                assert_int_equal(c.refused.n, 1);
+                put("/etc/ccvm-scratch.conf.d/x.conf", "[Scratch]\nIntegrity=no\n");
+                assert_int_equal(config_load(&over, &sources), 0);
+                assert_string_equal(over.fallback, "fail");
+                assert_string_equal(over.integrity, "no");
+                assert_int_equal(remove(file), 0);
+                free(TAKE_PTR(file));
+                assert_true(asprintf(&file, "%s/etc/ccvm-scratch.conf.d/x.conf", root) > 0);
+                assert_int_equal(remove(file), 0);
+        }
+}
+
+static void test_marker_unknown(void **state) {
+        static const struct {
+                const char *conf, *cmdline;
+                int conf_error;
+                bool disk, unknown;
+        } table[] = {
+                { NULL, "", 0, false, false },
+                { NULL, "ccvm.vm_disk=jes", 0, false, true },
+                { NULL, "ccvm.vm_disk=jes ccvm.vm_disk=0", 0, false, false },
+                { NULL, "ccvm.vm_disk=1 ccvm.vm_disk=jes", 0, true, true },
+                { NULL, "ccvm.fstype=ntfs", 0, false, false },
+                { NULL, "", -EFBIG, false, true },
+                { NULL, "ccvm.vm_disk=0", -EFBIG, false, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_(config_done) Config c = {};
+                const ConfigSources sources = { .root = "/nonexistent",
+                                                .conf_error = table[i].conf_error,
+                                                .cmdline = table[i].cmdline };
+
+                assert_int_equal(config_load(&c, &sources), 0);
+                assert_int_equal(c.vm_disk, table[i].disk);
+                assert_int_equal(c.marker_unknown, table[i].unknown);
+                assert_string_equal(c.fallback, table[i].conf_error ? "fail" : "tmpfs");
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_reserved),
+                cmocka_unit_test(test_lists),
+                cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_garbage),
+                cmocka_unit_test(test_long_garbage),
+                cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_unreadable),
+                cmocka_unit_test(test_marker_unknown),
                 cmocka_unit_test(test_demanded_fallback),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, make_root, remove_root);
 }

@@ -18,6 +18,23 @@ static void test_clean(void **state) {
                 assert_false(path_is_clean(unclean[i]));
 }
 
+static void test_simplify(void **state) {
+        static const struct {
+                const char *path, *simple;
+        } table[] = {
+                { "", "" },         { "/", "/" },         { "//", "/" },          { "/.", "/" },
+                { "/a", "/a" },     { "/a/", "/a" },      { "//a", "/a" },        { "/a//b/./c/", "/a/b/c" },
+                { "/./a", "/a" },   { "/a/..", "/a/.." }, { "/a/...", "/a/..." }, { "a//b/", "a/b" },
+                { "none", "none" }, { ".", "" },          { "/.a/b.", "/.a/b." },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                _cleanup_free_ char *path = strdup(table[i].path);
+                path_simplify(path);
+                assert_string_equal(path, table[i].simple);
+        }
+}
+
 /* What systemd-escape(1) says of a path; the reference. */
 static void systemd_escape(const char *path, char *name, size_t size) {
         int fds[2];
@@ -101,6 +118,7 @@ static void test_specifier_and_exec(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_clean),
+                cmocka_unit_test(test_simplify),
                 cmocka_unit_test(test_unit_name),
                 cmocka_unit_test(test_unit_name_length),
                 cmocka_unit_test(test_specifier_and_exec),

@@ -101,6 +101,18 @@ static void test_every_word(void **state) {
                 }
 }
 
+static void test_note(void **state) {
+        _cleanup_(status_done) Status s = {};
+
+        status_note(&s, "One of %i", 2);
+        assert_string_equal(s.detail, "One of 2");
+        status_note(&s, "the other");
+        assert_string_equal(s.detail, "One of 2; the other");
+        assert_int_equal(s.reason, REASON_NONE);
+        (void) status_fail(&s, REASON_MKFS, 0, "all");
+        assert_string_equal(s.detail, "all");
+}
+
 static void test_fail(void **state) {
         _cleanup_(status_done) Status s = {};
 
@@ -118,6 +130,7 @@ int main(void) {
                 cmocka_unit_test(test_rejects),    cmocka_unit_test(test_tolerates),
                 cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_word),
                 cmocka_unit_test(test_fail),       cmocka_unit_test(test_drops),
+                cmocka_unit_test(test_note),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Giving blocks back to the host in steps: a call is not interrupted, and a disk may need seconds for what
+ * another one does at once. */
+
+#include "device.h"
+
+/* A range is discarded and the time is read by these, so that a test can stand for the disk. */
+typedef struct Discarder {
+        /* Discards length bytes from start on; 0 or -errno. */
+        int (*discard)(void *userdata, uint64_t start, uint64_t length);
+        uint64_t (*now)(void *userdata); /* microseconds */
+        void *userdata;
+} Discarder;
+
+/* Discards the bytes from start to end in steps, which grow to 1 GiB at most. A step that would end after
+ * limit_usec, by the time that the last one took, is not begun; the first one is small. Returns where it has
+ * come to: end if all is done, else what follows is left, as after an error. */
+uint64_t discard_in_time(const Discarder *d, uint64_t start, uint64_t end, uint64_t limit_usec);
+
+/* Discards all of the disk, as far as it comes in 2 s. Whether that is to its end; also if the disk takes no
+ * discards, and so has nothing to give back. */
+bool discard_disk(const Device *disk);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "entropy.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <linux/random.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#include "clock.h"
+#include "fileio.h"
+#include "parse.h"
+
+/* Bytes of a hardware generator: more than the kernel has of a virtio-rng in store, which was drawn before
+ * the snapshot. It answers within microseconds, or not at all. */
+#define HARDWARE_SIZE 256
+#define HARDWARE_TRIES 10
+#define HARDWARE_PAUSE_USEC 1000
+
+static void add_clocks(FILE *f) {
+        static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW };
+
+        for (size_t i = 0; i < ELEMENTSOF(clocks); i++) {
+                struct timespec ts = {};
+                (void) clock_gettime(clocks[i], &ts);
+                (void) fwrite(&ts, sizeof(ts), 1, f);
+        }
+}
+
+/* The real-time clock is the host's: it goes on while a snapshot lies on a disk. */
+static void add_files(FILE *f, const char *root) {
+        static const char *const patterns[] = {
+                "/sys/class/rtc/rtc*/since_epoch",  "/sys/class/dmi/id/product_uuid",
+                "/sys/class/dmi/id/product_serial", "/sys/hypervisor/uuid",
+                "/sys/class/net/*/address",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(patterns); i++) {
+                _cleanup_free_ char *pattern = NULL;
+                glob_t found = {};
+
+                if (asprintf(&pattern, "%s%s", root, patterns[i]) >= 0)
+                        (void) glob(pattern, GLOB_NOSORT, NULL, &found);
+                for (size_t j = 0; j < found.gl_pathc; j++) {
+                        _cleanup_free_ char *text = NULL;
+                        if (file_read(found.gl_pathv[j], KIB, &text) >= 0)
+                                fputs(text, f);
+                }
+                globfree(&found);
+        }
+}
+
+/* Where it is plugged in, and its size. */
+static void add_disk(FILE *f, const char *root, const Device *disk) {
+        _cleanup_free_ char *link = NULL;
+        char place[512];
+        ssize_t n = -1;
+
+        if (asprintf(&link, "%s/sys/dev/block/%u:%u", root, major(disk->number), minor(disk->number)) >= 0)
+                n = readlink(link, place, sizeof(place));
+        if (n > 0)
+                (void) fwrite(place, 1, n, f);
+        (void) fwrite(&disk->size, sizeof(disk->size), 1, f);
+}
+
+static void add_hardware(FILE *f, const char *root) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        char bytes[HARDWARE_SIZE];
+        size_t size = 0;
+
+        if (asprintf(&path, "%s/dev/hwrng", root) >= 0)
+                fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        for (size_t i = 0; fd >= 0 && size < sizeof(bytes) && i < HARDWARE_TRIES;) {
+                ssize_t n = read(fd, bytes + size, sizeof(bytes) - size);
+                if (n == 0 || (n < 0 && errno != EAGAIN))
+                        break;
+                if (n > 0) {
+                        size += n;
+                        continue;
+                }
+                i++;
+                (void) usleep(HARDWARE_PAUSE_USEC);
+        }
+        (void) fwrite(bytes, 1, size, f);
+        explicit_bzero(bytes, sizeof(bytes));
+}
+
+int entropy_write(int fd, const char *root, const Device *disk) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        ssize_t n;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                return -ENOMEM;
+        add_clocks(f);
+        add_files(f, root);
+        add_disk(f, root, disk);
+        add_hardware(f, root);
+        if (fclose(f) != 0)
+                return -ENOMEM;
+        n = write(fd, text, size);
+        explicit_bzero(text, size);
+        return n == (ssize_t) size ? 0 : n < 0 ? -errno : -EIO;
+}
+
+int entropy_renew(const Device *disk) {
+        _cleanup_close_ int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        interrupt_after(1); /* the kernel may be waiting for a hardware generator itself */
+        r = entropy_write(fd, "", disk);
+        interrupt_after(0);
+        if (r < 0)
+                return r;
+        /* One that was never seeded makes its first seed of this too. */
+        return ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA ? -errno : 0;
+}

@@ -1,0 +1,1 @@
+ccvm-scratch.conf.d
