@@ -77,7 +77,7 @@ static const struct Setting {
         { "--dry-run", NULL, no_argument, parse_switch, AT(image.dry_run), NULL },
         { "--marker", NULL, optional_argument, NULL, 0, "is gone; it goes all ways, your -append wins" },
         { "--report-timeout", NULL, optional_argument, NULL, 0, "is gone; put timeout(1) before QEMU" },
-        { "--vmm", NULL, optional_argument, NULL, 0, "is gone; other VMMs than QEMU are in examples/" },
+        { "--vmm", NULL, optional_argument, NULL, 0, "is gone; any command is QEMU's, or see examples/" },
         { "--print-args", NULL, optional_argument, NULL, 0, "is gone; see --dry-run, and examples/" },
         { "--image-fd", NULL, optional_argument, NULL, 0, "is gone; see --keep-image, and examples/" },
 #undef AT
