@@ -152,9 +152,9 @@ static int write_mount(const Writer *w, const DirSpec *d) {
         return where ? write_bind(w, d->path, where, dirspec_bind_options(d)) : log_oom();
 }
 
-/* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
- * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the program: what
- * is a link below /sysroot is not known before that is mounted. */
+/* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on
+ * a tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the
+ * program: what is a link below /sysroot is not known before that is mounted. */
 static int write_mounts_for_system(const Writer *w) {
         static const char name[] = "ccvm-scratch-mounts.service";
         const Config *c = w->config;

@@ -37,8 +37,8 @@ static inline uint64_t stopwatch_lap(Stopwatch *w) {
 static inline void on_alarm(int signal) {
 }
 
-/* The call after this one fails with EINTR if it takes longer; with 0 it does not any more. Again and again: a
- * signal that comes before the call, as in a machine that was paused, interrupts nothing. */
+/* The call after this one fails with EINTR if it takes longer; with 0 it does not any more. Again and
+ * again: a signal that comes before the call, as in a machine that was paused, interrupts nothing. */
 static inline void interrupt_after(unsigned seconds) {
         const struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
         const struct itimerval timer = { .it_interval.tv_sec = seconds, .it_value.tv_sec = seconds };

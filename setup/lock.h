@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One at a time: what makes, replaces or takes away the pool takes the same lock, for the life of the process
- * or until lock_release(). */
+/* One at a time: what makes, replaces or takes away the pool takes the same lock, for the life of the
+ * process or until lock_release(). */
 
 #include <stdint.h>
 

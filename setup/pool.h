@@ -35,8 +35,8 @@ int pool_make_directory(const DirSpec *d);
 size_t pool_sort(const PoolLayout *layout, const DirSpec *ret[static POOL_MOUNTS_MAX]);
 
 /* Mounts the directory of the mounted pool on its own path below the directory root ("" for the system's
- * own), over what is mounted there, unless that is the pool. The path is made if it is not there, and refused
- * if others than root can bend it (place.h). Logs its errors. */
+ * own), over what is mounted there, unless that is the pool. The path is made if it is not there, and
+ * refused if others than root can bend it (place.h). Logs its errors. */
 int pool_bind(const char *root, const DirSpec *d);
 
 /* Pools that are gone, by the numbers that their mounts have in the mount table (mounted.h). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The private /tmp and /var/tmp of services (PrivateTmp= in systemd.exec(5)): directories of the pool that the
- * service manager has made, each mounted in the mount namespace of a service. */
+/* The private /tmp and /var/tmp of services (PrivateTmp= in systemd.exec(5)): directories of the pool
+ * that the service manager has made, each mounted in the mount namespace of a service. */
 
 #include "pool.h"
 

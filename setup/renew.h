@@ -18,6 +18,6 @@ int renew_begin(const Options *o, const Status *before);
  * namespaces of services, and removes the file. What somebody else has mounted there stays. */
 void renew_mounts(const Options *o);
 
-/* Ends a renewal that has failed at any point in what was asked for without a disk: first that pool, then its
- * mounts in the place of the old ones, then nothing is left mapped. What boot_fallback() returns. */
+/* Ends a renewal that has failed at any point in what was asked for without a disk: first that pool, then
+ * its mounts in the place of the old ones, then nothing is left mapped. What boot_fallback() returns. */
 int renew_recover(const Options *o);

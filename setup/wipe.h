@@ -6,10 +6,10 @@
 
 #include "status.h"
 
-/* Puts an error target in the place of the cipher and its key; each access is an I/O error then. The kernel
- * first lets what was sent to the disk come to its end: that is waited for, with a message, for ten seconds.
- * A failure is noted in s, and then all is as it was. 0 also if there is no mapping. 1 if the key is gone and
- * something of the tags is not, which is noted in s too. */
+/* Puts an error target in the place of the cipher and its key; each access is an I/O error then. The
+ * kernel first lets what was sent to the disk come to its end: that is waited for, with a message, for
+ * ten seconds. A failure is noted in s, and then all is as it was. 0 also if there is no mapping. 1 if
+ * the key is gone and something of the tags is not, which is noted in s too. */
 int wipe_key(Status *s);
 
 /* Detaches the pool that before tells of, and those of its mounts that are on it. The mapping goes with its

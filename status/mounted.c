@@ -30,8 +30,8 @@ dev_t mounted_at(const char *path) {
         return fs ? mnt_fs_get_devno(fs) : 0;
 }
 
-/* The number of the mount that fd is in: by the kernel's own word of fd, as a file system that has failed does
- * not answer. */
+/* The number of the mount that fd is in: by the kernel's own word of fd, as a file system that has failed
+ * does not answer. */
 static int read_mount_id(int fd) {
         _cleanup_free_ char *path = NULL, *text = NULL;
         const char *id;

@@ -15,8 +15,8 @@ int mounted_pool(dev_t *ret);
  * that of stat(2); 0 if nothing is. */
 dev_t mounted_at(const char *path);
 
-/* The same of the mount that the descriptor fd is the root of, at path: also if something lies above or below
- * it. 0 if fd is a directory within a mount. */
+/* The same of the mount that the descriptor fd is the root of, at path: also if something lies above or
+ * below it. 0 if fd is a directory within a mount. */
 dev_t mounted_by(int fd, const char *path);
 
 /* That of the pool's mounts, also if its own mount point is not among them: then by the mapping, which does

@@ -22,7 +22,8 @@
 #define TAGS_PATH STATUS_DIRECTORY "/tags"
 /* How many sectors did not match their tags (setup/integrity.h); there once there are any. */
 #define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"
-/* While a renewal is under way, or after one that was cut off: numbers of the devices of the pools before. */
+/* While a renewal is under way, or after one that was cut off: numbers of the devices of the pools
+ * before. */
 #define RENEWING_PATH STATUS_DIRECTORY "/renewing"
 /* What is locked by whoever works on the pool (setup/lock.h). */
 #define LOCK_PATH STATUS_DIRECTORY "/lock"

@@ -56,8 +56,8 @@ static int numbers_add(Numbers *l, uint64_t value) {
         return 0;
 }
 
-/* Of a line of /proc/PID/cgroup: what the slices hold is a unit of the service manager, and what that holds is
- * its own affair. The caller frees it; NULL if there is none. */
+/* Of a line of /proc/PID/cgroup: what the slices hold is a unit of the service manager, and what that
+ * holds is its own affair. The caller frees it; NULL if there is none. */
 static char *find_unit(char *cgroup) {
         cgroup[strcspn(cgroup, "\n")] = 0;
         for (char *save, *part = strtok_r(cgroup, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
@@ -125,8 +125,8 @@ static bool is_at_or_below(const char *path, const char *own) {
         return rest && (*rest == 0 || *rest == '/');
 }
 
-/* What lies below one goes with it: also a mount of the pool on itself, as container engines leave behind that
- * were killed. Who has a file open there is found by the file. */
+/* What lies below one goes with it: also a mount of the pool on itself, as container engines leave behind
+ * that were killed. Who has a file open there is found by the file. */
 static bool is_own_target(const Search *s, const char *target) {
         if (is_at_or_below(target, POOL_DIRECTORY))
                 return true;

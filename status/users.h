@@ -7,8 +7,8 @@
 
 #include "status.h"
 
-/* Logs each at the syslog priority level, and how to stop the units among them. Returns how many there are: 0
- * also if there is no pool; -ENOMEM, or what reading /proc gives. Sees the processes of others as root only.
- * No user is a mount that goes with the pool's own, or is replaced with it: a copy in another namespace, one
- * below the pool's own, the private /tmp of a service. */
+/* Logs each at the syslog priority level, and how to stop the units among them. Returns how many there
+ * are: 0 also if there is no pool; -ENOMEM, or what reading /proc gives. Sees the processes of others as
+ * root only. No user is a mount that goes with the pool's own, or is replaced with it: a copy in another
+ * namespace, one below the pool's own, the private /tmp of a service. */
 int users_tell(const Status *s, int level);
