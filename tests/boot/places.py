@@ -30,18 +30,12 @@ mkdir -p var/mnt var/opt home/agent/a
 ln -s var/mnt mnt
 ln -s /var/opt opt
 chown 1000:1000 home/agent home/agent/a
-cp -r /places/. etc
 """
-
-# It is there, and without D-Bus its distribution does not start it.
-LOGIND = "[Unit]\nConditionPathExists=\n"
 
 
 def files(more=""):
-    made = program(*(f"/usr/bin/{name}" for name in ("dash", "rm", "mkdir", "ln", "chown", "cp")))
+    made = program(*(f"/usr/bin/{name}" for name in ("dash", "rm", "mkdir", "ln", "chown")))
     made["/usr/bin/prepare-root"] = ((PREPARE_SCRIPT + more).encode(), 0o755)
-    # After the distribution's own drop-in.
-    made["/places/systemd/system/systemd-logind.service.d/zz-places.conf"] = LOGIND.encode()
     return made | unit("places-prepare.service", PREPARE, "initrd-root-fs.target")
 
 
@@ -59,13 +53,14 @@ look() {
 SCRIPT = LOOK + Script(
     (None, "look boot"),
     ("units", "systemctl is-active var-mnt-work.mount var-opt-x.mount"),
-    (None, "systemctl start systemd-logind.service; logind=$(systemctl show -P MainPID systemd-logind.service)"),
-    ("logind", """systemctl is-active systemd-logind.service
-nsenter -t $logind -m findmnt -nro FSROOT /var/tmp | tail -n 1 | grep -c systemd-private"""),
+    (None, "private() { systemd-run -q --unit=private -p Type=exec -p PrivateTmp=yes sleep infinity; }"),
+    (None, "private; pid=$(systemctl show -P MainPID private.service)"),
+    ("private", """systemctl is-active private.service
+nsenter -t $pid -m findmnt -nro FSROOT /var/tmp | tail -n 1 | grep -c systemd-private"""),
     ("idle", "renew --yes"),
-    ("service", """nsenter -t $logind -m sh -c ': >/var/tmp/new && ls /var/tmp'
-ls /var/tmp/systemd-private-*-systemd-logind.service-*/tmp
-systemctl restart systemd-logind.service; ls -d /var/tmp/systemd-private-*-systemd-logind.service-* | wc -l"""),
+    ("service", """nsenter -t $pid -m sh -c ': >/var/tmp/new && ls /var/tmp'
+ls /var/tmp/systemd-private-*-private.service-*/tmp
+systemctl stop private.service; private; ls -d /var/tmp/systemd-private-*-private.service-* | wc -l"""),
     (None, "look renewed\nsystemd-run -q --unit=user sh -c 'exec sleep infinity </scratch'"),
     ("used", "renew --yes; systemctl stop user.service"),
     # Who goes on writing, whatever it gets.
@@ -116,11 +111,11 @@ def places():
     check("noexec" in report.lines("boot-places")[3], "options of /var/opt/x")
     check_equal(report.lines("units"), ["active"] * 2, "units of where the links lead")
 
-    check_equal(report.lines("logind"), ["active", "1"], "logind, and its private /var/tmp")
-    check_equal(report.lines("idle"), ["0"], "renew beside logind")
-    check_equal(report.lines("service"), ["new", "new", "1"], "logind's private /var/tmp on the new pool")
+    check_equal(report.lines("private"), ["active", "1"], "a service, and its private /var/tmp")
+    check_equal(report.lines("idle"), ["0"], "renew beside it")
+    check_equal(report.lines("service"), ["new", "new", "1"], "its private /var/tmp on the new pool")
     check_places(report, "renewed", all_of_them)
-    check_equal(report.lines("renewed-mappings"), ["ccvm-scratch"], "mappings after a renewal beside logind")
+    check_equal(report.lines("renewed-mappings"), ["ccvm-scratch"], "mappings after a renewal beside it")
     named = report.lines("used")
     check(any("of user.service)" in line for line in named), f"the unit that uses the pool: {named}")
     check(any("'systemctl stop user.service' ends" in line for line in named), f"what to do about it: {named}")
