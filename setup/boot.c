@@ -46,7 +46,8 @@ static int try_set_up(const Options *o, Status *s) {
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
                 (void) luks_close(device.number);
-        else if (discarded)
+        /* What is written and freed before the first look leaves as much free as there was. */
+        else if (discarded && !filesystem_trims(o->file_system))
                 trim_note_all();
         return r;
 }

@@ -23,11 +23,6 @@ static bool has_file_system(const char *name) {
         return file_read("/proc/filesystems", 64 * KIB, &text) < 0 || kernel_lists_file_system(text, name);
 }
 
-/* dm-crypt gives this error for a cipher that there is none of. */
-static bool lacks_cipher(const Status *s) {
-        return s->reason == REASON_ACTIVATE && s->detail && strstr(s->detail, strerror(ENOENT));
-}
-
 static const char *find_missing(const char *file_system, bool integrity, const Status *s) {
         switch (s->reason) {
         case REASON_FORMAT:
@@ -37,9 +32,7 @@ static const char *find_missing(const char *file_system, bool integrity, const S
                         return "dm_mod";
                 if (integrity && !mapping_has_target("integrity"))
                         return "dm_integrity";
-                if (!mapping_has_target("crypt"))
-                        return "dm_crypt";
-                return lacks_cipher(s) ? "xts, or no aes" : NULL;
+                return mapping_has_target("crypt") ? NULL : "dm_crypt";
         case REASON_MOUNT:
                 return has_file_system(file_system) ? NULL : file_system;
         default:

@@ -5,8 +5,8 @@
 
 #include "status.h"
 
-/* Notes that the host has nothing of what is free now: the disk was discarded before it was formatted.
- * Errors are of no consequence. */
+/* Notes that the host has nothing of what is free now, as the disk was discarded before it was formatted:
+ * for a file system that gives back by itself what is freed later. Errors are of no consequence. */
 void trim_note_all(void);
 
 /* Discards what is free in the pool of s, if anything was freed or written since the last time; and,
