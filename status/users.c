@@ -27,6 +27,7 @@ typedef struct Search {
         const Status *status;
         int level;
         dev_t pool;         /* as the mount table has it, which for btrfs no stat(2) gives */
+        struct libmnt_table *own;
         Numbers mounts;     /* of the pool, in all namespaces, by the kernel's numbers */
         Numbers namespaces; /* that were looked at */
         char *units;        /* of the service manager, that use it: each with a blank before it */
@@ -34,6 +35,7 @@ typedef struct Search {
 } Search;
 
 static void search_done(Search *s) {
+        mnt_unref_table(s->own);
         free(s->mounts.values);
         free(s->namespaces.values);
         free(s->units);
@@ -154,12 +156,18 @@ static bool goes_with_own(const Search *s, struct libmnt_table *table, struct li
                !is_covered(s, table, fs);
 }
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
+/* What is mounted at the same place in this process's namespace was told there, and its copy goes with it. */
+static bool is_copy(const Search *s, struct libmnt_table *table, struct libmnt_fs *fs) {
+        struct libmnt_fs *own = mnt_table_find_target(s->own, mnt_fs_get_target(fs), MNT_ITER_BACKWARD);
+
+        return own && mnt_fs_get_devno(own) == mnt_fs_get_devno(fs) && goes_with_own(s, table, fs);
+}
+
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
 
 /* pid: of a process in the namespace, or NULL for this process's own. */
 static bool is_use(const Search *s, struct libmnt_table *table, struct libmnt_fs *fs, const char *pid) {
-        if (pid && mounted_is_private(fs))
+        if (pid && (mounted_is_private(fs) || is_copy(s, table, fs)))
                 return false;
         return !is_own_target(s, mnt_fs_get_target(fs)) || (pid && !goes_with_own(s, table, fs));
 }
@@ -173,14 +181,13 @@ static int look_at_mount(Search *s, struct libmnt_table *table, struct libmnt_fs
                              pid ? "a mount of the pool in the namespace of" : "a mount of the pool", pid);
                 return numbers_add(&s->mounts, mnt_fs_get_id(fs));
         }
-        if (mounted_overlay_names(fs, s->status->mounts))
+        if (mounted_overlay_names(fs, s->status->mounts) && !(pid && is_copy(s, table, fs)))
                 tell(s, target,
                      pid ? "an overlay of the pool in the namespace of" : "an overlay of the pool", pid);
         return 0;
 }
 
-static int look_at_table(Search *s, const char *path, const char *pid) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(path);
+static int look_at_table(Search *s, struct libmnt_table *table, const char *pid) {
         _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         struct libmnt_fs *fs;
         int r = 0;
@@ -206,18 +213,24 @@ static int for_each_process(Search *s, int (*look)(Search *s, const char *pid)) 
         return r;
 }
 
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
+
 static int look_at_namespace(Search *s, const char *pid) {
-        _cleanup_free_ char *namespace = NULL, *table = NULL;
+        _cleanup_free_ char *namespace = NULL, *path = NULL;
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = NULL;
         struct stat st;
         int r;
 
         if (asprintf(&namespace, "/proc/%s/ns/mnt", pid) < 0 ||
-            asprintf(&table, "/proc/%s/mountinfo", pid) < 0)
+            asprintf(&path, "/proc/%s/mountinfo", pid) < 0)
                 return -ENOMEM;
         if (stat(namespace, &st) < 0 || numbers_have(&s->namespaces, st.st_ino))
                 return 0;
         r = numbers_add(&s->namespaces, st.st_ino);
-        return r < 0 ? r : look_at_table(s, table, pid);
+        if (r < 0)
+                return r;
+        table = mnt_new_table_from_file(path);
+        return look_at_table(s, table, pid);
 }
 
 /* /proc/PID/NAME, a link to something open. */
@@ -330,8 +343,9 @@ int users_tell(const Status *status, int level) {
         if (stat("/proc/self/ns/mnt", &st) < 0)
                 return -errno;
         r = numbers_add(&s.namespaces, st.st_ino);
+        s.own = mnt_new_table_from_file("/proc/self/mountinfo");
         if (r >= 0)
-                r = look_at_table(&s, "/proc/self/mountinfo", NULL);
+                r = look_at_table(&s, s.own, NULL);
         if (r >= 0)
                 r = for_each_process(&s, look_at_namespace);
         if (r >= 0)

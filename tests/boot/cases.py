@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from registry import case
-from script import Script
+from script import MESSAGE_IDS, Script
 from vm import VM, Image, check, check_equal
 
 GIB = 1 << 30
@@ -19,13 +19,6 @@ DISK = "ccvm.vm_disk=1"
 
 # 16 bytes that no program writes by itself, many times over, so that every alignment is there.
 CANARY = b"c4n4ry:Yt9Qe2xW\n"
-
-MESSAGE_IDS = {
-    "off": "7c625ba00f4c42c6bfddbedeaf1ba685",
-    "encrypted": "0b1a94c4546b462693583107a7ba0724",
-    "tmpfs": "a1b9127a7cab4dcbb72cafc329de128c",
-    "none": "69396b351533487fbc7bc9a5e5c0c9e4",
-}
 
 SCRATCH_SCRIPT = Script(
     ("scratch-write", "su nobody -s /bin/sh -c 'echo mine >/scratch/mine && cat /scratch/mine'"),

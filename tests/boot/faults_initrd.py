@@ -191,7 +191,7 @@ def hostile_options():
     # The directory counts as Integrity=hmac-sha256, too.
     append = 'ccvm.integrity=no ccvm.integrity=%i%n "ccvm.mounts=/a\n[Service]\nExecStart=/bin/x" ccvm.serial=\udcff\udcfe'
     devices = image().device(driver="virtio-blk-device")
-    board = {"board": "microvm,pcie=off", "transport": "device", "counted": True}
+    board = {"board": "microvm,pcie=off", "transport": "device", "counted": True, "stock": True}
     report = VM("hostile-options", f"{DISK} ccvm.nix=overlay {append}", devices, SCRIPT + WARNINGS, files, **board).run()
     check_equal(report.line("status-exit"), "3", "exit of status, with mount points that were refused")
     report.sections["status-exit"] = ["0"]

@@ -252,7 +252,7 @@ def replay():
     report = replay_on("ext4", PLANTED)
     check_equal(report.lines("renew"), ["0"], "renewal on an image that was put back")
     check_equal([report.now["state"], report.now["health"]], ["encrypted", "ok"], "the next pool")
-    check_authenticated(report, GIB // 2)
+    check_authenticated(report, GIB // 2, reports=2)
     check_scratch(report, "ext4")
     check_equal(report.lines("planted"), ["lost+found"], "what is on the next pool")
 

@@ -41,7 +41,7 @@ COLDPLUG = """[Service]
 ExecStart=
 ExecStart=udevadm trigger --type=devices --action=add --prioritized-subsystem=module,block,net \
 """ + " ".join(
-    f"--subsystem-match={name}" for name in ("acpi", "block", "module", "net", "nvme", "pci", "platform", "scsi", "virtio", "virtio-ports")
+    f"--subsystem-match={name}" for name in ("acpi", "block", "cpu", "module", "net", "nvme", "pci", "platform", "scsi", "virtio", "virtio-ports")
 ) + "\n"  # fmt: skip
 
 

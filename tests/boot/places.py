@@ -64,7 +64,7 @@ systemctl stop private.service; private; ls -d /var/tmp/systemd-private-*-privat
     (None, "look renewed\nsystemd-run -q --unit=user sh -c 'exec sleep infinity </scratch'"),
     ("used", "renew --yes; systemctl stop user.service"),
     # Who goes on writing, whatever it gets.
-    (None, "(n=0; while :; do : >/scratch/w$n; : >/var/mnt/work/w$n; n=$((n + 1)); done) 2>/dev/null & writer=$!"),
+    (None, "(n=0; while :; do true >/scratch/w$n; true >/var/mnt/work/w$n; n=$((n + 1)); done) 2>/dev/null & writer=$!"),
     ("several", "for i in $(seq 5); do renew --force; done"),
     (None, "mount --bind /usr/bin/false /usr/sbin/mkfs.ext4"),
     ("failing", "renew --force"),

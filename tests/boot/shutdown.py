@@ -88,7 +88,7 @@ ask 8388608"""),
 DIRTY_SCRIPT = DIRTY + POWER_OFF
 
 
-@case(seconds=40)
+@case(seconds=60, counted=True)
 def shutdown_dirty():
     """256 MiB that nobody will read are not written, but for what the disk has been given already."""
     image = Image(directory() / "disk", GIB)
@@ -100,7 +100,7 @@ def shutdown_dirty():
         vm.wait_for_console("Giving up what is on its way")
         before.append(image.allocated())
 
-    vm = FaultVM("shutdown-dirty", TALKATIVE, image.device(id="slow"), DIRTY_SCRIPT, meanwhile=throttle, memory=1536)
+    vm = FaultVM("shutdown-dirty", TALKATIVE, image.device(id="slow"), DIRTY_SCRIPT, meanwhile=throttle, memory=1536, counted=True)
     report = vm.start().wait()
     took, log = judge(vm)
     dirty = int(report.line("dirty")) >> 10
