@@ -27,8 +27,7 @@ UNUSED = {
         "systemd-tmpfiles-setup-dev-early",
     ),
     "systemd.mask": (
-        "kmod-static-nodes", "modprobe@drm", "systemd-journal-flush", "systemd-sysctl", "systemd-tmpfiles-setup-dev",
-        "systemd-tmpfiles-setup-dev-early", "systemd-user-sessions",
+        "modprobe@drm", "systemd-journal-flush", "systemd-sysctl", "systemd-tmpfiles-setup-dev", "systemd-user-sessions",
     ),
 }  # fmt: skip
 CHEAP = " ".join((

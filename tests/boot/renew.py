@@ -68,7 +68,7 @@ exec 7</scratch/old
 unshare -m --propagation private sleep infinity & private=$!
 until [ "$(readlink /proc/$private/ns/mnt)" != "$(readlink /proc/self/ns/mnt)" ]; do sleep 0.1; done
 mkdir /run/other; mount --bind /scratch /run/other
-truncate -s 1M /scratch/file; modprobe loop; loop=$(losetup -f --show /scratch/file)
+truncate -s 1M /scratch/file; loop=$(losetup -f --show /scratch/file)
 mkdir /run/lower /run/merged /scratch/up /scratch/work
 mount -t overlay -o lowerdir=/run/lower,upperdir=/scratch/up,workdir=/scratch/work overlay /run/merged"""),
     ("refused", "touch /run/ccvm-scratch/force; renew --yes # as a killed renew --force leaves it"),
