@@ -26,7 +26,7 @@ typedef struct Numbers {
 typedef struct Search {
         const Status *status;
         int level;
-        dev_t pool;         /* as the mount table has it, which for btrfs no stat(2) gives */
+        dev_t pool; /* as the mount table has it, which for btrfs no stat(2) gives */
         struct libmnt_table *own;
         Numbers mounts;     /* of the pool, in all namespaces, by the kernel's numbers */
         Numbers namespaces; /* that were looked at */
@@ -156,7 +156,7 @@ static bool goes_with_own(const Search *s, struct libmnt_table *table, struct li
                !is_covered(s, table, fs);
 }
 
-/* What is mounted at the same place in this process's namespace was told there, and its copy goes with it. */
+/* What is mounted at the same place in this process's namespace was told there, and a copy goes with it. */
 static bool is_copy(const Search *s, struct libmnt_table *table, struct libmnt_fs *fs) {
         struct libmnt_fs *own = mnt_table_find_target(s->own, mnt_fs_get_target(fs), MNT_ITER_BACKWARD);
 
