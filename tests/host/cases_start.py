@@ -139,6 +139,9 @@ def in_terminal(place, *options, todo="wait", launcher=()):
     place.log.unlink(missing_ok=True)
     pid, terminal = pty.fork()
     if pid == 0:
+        # Who runs the tests by nohup(1) or in the background ignores some, and that is handed on.
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
         command = place.command(*options, vmm=(*launcher, FAKE_VMM))
         os.execve(command[0], command, place.environment(todo))
     place.wait_for_vmm()
