@@ -77,7 +77,8 @@ systemctl stop private.service; private; ls -d /var/tmp/systemd-private-*-privat
     ("moved", """renew --yes; renew --force
 journalctl -b -o cat -u ccvm-scratch-renew.service | grep -c 'is not mounted: on its way is a link'"""),
     (None, "look bent"),
-    ("old", "ls /home/agent/old/b 2>&1"),
+    # An empty directory may be read from memory.
+    ("old", "echo 3 >/proc/sys/vm/drop_caches; ls /home/agent/old/b 2>&1; touch /home/agent/old/b/new 2>&1"),
     (None, "umount /home/agent/old/b; rm /home/agent/a/b"),
     ("straight", "renew --yes"),
     (None, "look last"),
@@ -133,7 +134,8 @@ def places():
     check(any("'/home/agent/old/b' is a mount of the pool" in line for line in named), f"what is in the way: {named}")
     but_one = {path: mode for path, mode in all_of_them.items() if path != "/home/agent/a/b"}
     check_places(report, "bent", but_one, ["/home/agent/a/b"])
-    check("error" in report.line("old"), f"the old pool can be read: {report.line('old')}")
+    old = report.lines("old")
+    check(old and all("error" in line for line in old), f"the old pool can be used: {old}")
     check_equal(report.lines("straight"), ["0"], "renew when all is straight again")
     check_places(report, "last", all_of_them)
 
