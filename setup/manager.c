@@ -72,9 +72,9 @@ static int ask(sd_bus *bus, const char *path, const char *interface, const char 
         return sd_bus_get_property_string(bus, DESTINATION, path, interface, property, NULL, ret);
 }
 
-/* Until a property of the unit for name is the word, or is not. */
+/* Until a property of the unit for name is the word. */
 static int wait_for(const char *name, const char *suffix, const char *interface, const char *property,
-                    const char *word, bool is, uint64_t end) {
+                    const char *word, uint64_t end) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         _cleanup_free_ char *unit = NULL, *path = NULL;
         int r;
@@ -88,7 +88,7 @@ static int wait_for(const char *name, const char *suffix, const char *interface,
                 _cleanup_free_ char *value = NULL;
 
                 r = ask(bus, path, interface, property, end, &value);
-                if (r >= 0 && streq(value, word) == is)
+                if (r >= 0 && streq(value, word))
                         return 0;
                 (void) usleep(PAUSE_USEC);
         }
@@ -104,10 +104,10 @@ int manager_wait_for_device(const char *node, uint64_t end) {
         if (asprintf(&link, "/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev)) < 0)
                 return -ENOMEM;
         path = realpath(link, NULL);
-        return path ? wait_for(node, ".device", DESTINATION ".Device", "SysFSPath", path, true, end)
+        return path ? wait_for(node, ".device", DESTINATION ".Device", "SysFSPath", path, end)
                     : -errno;
 }
 
-int manager_wait_for_other_mount(const char *where, const char *node, uint64_t end) {
-        return wait_for(where, ".mount", DESTINATION ".Mount", "What", node, false, end);
+int manager_wait_for_mount(const char *where, const char *what, uint64_t end) {
+        return wait_for(where, ".mount", DESTINATION ".Mount", "What", what, end);
 }

@@ -114,7 +114,7 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
                 return r;
         if (asprintf(&options, "nosuid,nodev,mode=0700,noswap,nr_inodes=1m,size=%s", size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount_it("ccvm-scratch", POOL_DIRECTORY, "tmpfs", options, message) < 0)
+        if (mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0)
                 return status_fail(s, REASON_MOUNT, 0,
                                    "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
                                    POOL_DIRECTORY, message);

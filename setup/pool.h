@@ -17,6 +17,9 @@ typedef struct PoolLayout {
         bool nix_overlay; /* which is mounted on /nix/store too */
 } PoolLayout;
 
+/* The source of a pool in RAM, in the mount table. */
+#define POOL_TMPFS "ccvm-scratch"
+
 /* Mounts the pool from the block device node, or as a tmpfs of this size (the text of tmpfs(5)), and makes
  * the directories. A failure is noted in s, and nothing is mounted then. On success s has the file system
  * and the mount points. */

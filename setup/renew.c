@@ -162,15 +162,17 @@ static size_t hold_mappings(int fds[static HELD_MAX]) {
         return n;
 }
 
+/* Until the manager has seen the tmpfs in each place of the old pool. */
 static int wait_for_manager(const Options *o) {
         uint64_t end = now_usec() + WAIT_USEC;
-        int r = manager_wait_for_other_mount(POOL_DIRECTORY, LUKS_NODE, end);
+        dev_t pool = mounted_at(POOL_DIRECTORY);
+        int r = manager_wait_for_mount(POOL_DIRECTORY, POOL_TMPFS, end);
 
         for (size_t i = 0; r >= 0 && i < o->layout.n_mounts; i++) {
                 _cleanup_free_ char *path = NULL;
                 _cleanup_close_ int place = place_open("", o->layout.mounts[i].path, false, &path);
-                if (place >= 0)
-                        r = manager_wait_for_other_mount(path, LUKS_NODE, end);
+                if (place >= 0 && mounted_at(path) == pool)
+                        r = manager_wait_for_mount(path, POOL_TMPFS, end);
         }
         return r;
 }
@@ -198,11 +200,11 @@ int renew_recover(const Options *o) {
         if (o->mode_fail)
                 return r;
         n = hold_mappings(held);
-        if (mounted_at(POOL_DIRECTORY) != 0)
+        if (mounted_at(POOL_DIRECTORY) != 0) {
                 replace(o, &old);
-        else if (o->mode == STATE_NONE)
+                warn_of_manager(wait_for_manager(o));
+        } else if (o->mode == STATE_NONE)
                 unmount(o, &old);
-        warn_of_manager(wait_for_manager(o));
         (void) boot_take_down(o);
         while (n > 0)
                 (void) safe_close(held[--n]);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Faults of the initrd: what is missing, dies or hangs."""
 
+import json
+
 from cases import DISK, GIB, LUKS, MIB, check_equal, check_outcome, directory
 from fault import SCRIPT, FaultVM, check_fault, check_no_fault, check_time, drop_in, find_in_initrd, program, shim
 from integrity import AUTHENTICATED
@@ -194,7 +196,11 @@ def hostile_options():
     board = {"board": "microvm,pcie=off", "transport": "device", "counted": True, "stock": True}
     report = VM("hostile-options", f"{DISK} ccvm.nix=overlay {append}", devices, SCRIPT + WARNINGS, files, **board).run()
     check_equal(report.line("status-exit"), "3", "exit of status, with mount points that were refused")
-    report.sections["status-exit"] = ["0"]
+    now = report.now
+    refused = ["/a\\x1b[31m", "/../etc", "/a\\x0a[Service]\\x0aExecStart=/bin/x"]
+    check_equal(now["missing"], refused, "missing mounts")
+    # But for those all is well.
+    report.sections["status-exit"], report.sections["status-now"] = ["0"], [json.dumps({**now, "missing": []})]
     check_no_fault(report, 256 * MIB)
     wanted = ["Discard=", "FallbackSize=", "FileSystem=", "Header=", "Integrity=", "Mounts=", "Serial="]
     check_equal(report.lines("warnings"), wanted, "options that were warned of")
