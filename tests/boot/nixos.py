@@ -182,7 +182,7 @@ HOTPLUG_SCRIPT = second_userspace(
 )
 
 
-@case(seconds=35)
+@case(seconds=50, counted=True)
 def nixos_hotplug():
     """A disk that is plugged in, and its pool after a soft-reboot, are set up by the system's services.
 

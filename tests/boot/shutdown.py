@@ -140,9 +140,12 @@ def second_userspace(first="", before="", second="", last=Script()):
 
 
 def reboot_userspace(name, script, append="", disk=Image.device, **more):
-    """Boots, soft-reboots, and returns what the second userspace reports. more: the VM's."""
+    """Boots, soft-reboots, and returns what the second userspace reports. more: the VM's.
+
+    By counted instructions: what a unit does when it is stopped has a second.
+    """
     image = Image(directory() / "disk", GIB)
-    report = FaultVM(name, append, disk(image), script.text(), **more).run()
+    report = FaultVM(name, append, disk(image), script.text(), counted=True, **more).run()
     check_scratch(report, "ext4")
     check(" crypt " in report.text.split("== first")[1], "the first userspace had no disk")
     return report
@@ -152,7 +155,7 @@ SOFT_REBOOT = second_userspace()
 IN_USE = second_userspace(before=KEEP_STORE)
 
 
-@case(seconds=30)
+@case(seconds=45, counted=True)
 def soft_reboot():
     """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
     report = reboot_userspace("soft-reboot", SOFT_REBOOT, AUTHENTICATED)
@@ -163,7 +166,7 @@ def soft_reboot():
     check(not set(report.lines("first")) & set(report.lines("table")), "the mapping is the one from before")
 
 
-@case(seconds=30)
+@case(seconds=45, counted=True)
 def soft_reboot_in_use():
     """Where /nix/store stays mounted, as NixOS has it, so does the disk below it, with all that is on it."""
     report = reboot_userspace("soft-reboot-in-use", IN_USE)
