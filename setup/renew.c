@@ -186,7 +186,31 @@ static void unmount(const Options *o, const OldPools *old) {
         }
 }
 
+#define SETTLE_USEC USEC_PER_SEC
+#define SETTLE_PAUSE_USEC 20000U
+
+static bool is_on_pool(const DirSpec *d) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int place = place_open("", d->path, false, &path);
+
+        return place >= 0 && mounted_at(path) == mounted_at(POOL_DIRECTORY);
+}
+
+/* Mounts once more what the service manager unmounts: a mount unit that has once been bound to a device stays
+ * so until the manager is reloaded, and is stopped with it, whatever is mounted there by then. */
+static void keep_mounted(const Options *o, const bool *on_pool) {
+        uint64_t end = now_usec() + SETTLE_USEC;
+
+        while (now_usec() < end) {
+                for (size_t i = 0; i < o->layout.n_mounts; i++)
+                        if (on_pool[i] && !is_on_pool(&o->layout.mounts[i]))
+                                (void) pool_bind("", &o->layout.mounts[i]);
+                (void) usleep(SETTLE_PAUSE_USEC);
+        }
+}
+
 int renew_recover(const Options *o) {
+        bool on_pool[POOL_MOUNTS_MAX] = {}, had_device = false;
         OldPools old = {};
         int held[HELD_MAX], r;
         size_t n;
@@ -205,9 +229,15 @@ int renew_recover(const Options *o) {
                 warn_of_manager(wait_for_manager(o));
         } else if (o->mode == STATE_NONE)
                 unmount(o, &old);
+        for (size_t i = 0; i < o->layout.n_mounts; i++)
+                on_pool[i] = is_on_pool(&o->layout.mounts[i]);
         (void) boot_take_down(o);
-        while (n > 0)
-                (void) safe_close(held[--n]);
+        while (n > 0) {
+                had_device |= held[--n] >= 0;
+                (void) safe_close(held[n]);
+        }
+        if (had_device)
+                keep_mounted(o, on_pool);
         (void) unlink(RENEWING_PATH);
         return r;
 }
