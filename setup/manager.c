@@ -104,8 +104,7 @@ int manager_wait_for_device(const char *node, uint64_t end) {
         if (asprintf(&link, "/sys/dev/block/%u:%u", major(st.st_rdev), minor(st.st_rdev)) < 0)
                 return -ENOMEM;
         path = realpath(link, NULL);
-        return path ? wait_for(node, ".device", DESTINATION ".Device", "SysFSPath", path, end)
-                    : -errno;
+        return path ? wait_for(node, ".device", DESTINATION ".Device", "SysFSPath", path, end) : -errno;
 }
 
 int manager_wait_for_mount(const char *where, const char *what, uint64_t end) {

@@ -22,6 +22,7 @@ int manager_power_off(void);
 /* Until it has seen that the block device node, a link, is the device that it is now, by a mount of it. */
 int manager_wait_for_device(const char *node, uint64_t end);
 
-/* Waits until it has seen that what, a source as the mount table has it, is mounted on where, a path without
- * links. That it has not seen the one before says nothing: it reads the table five times a second at most. */
+/* Waits until it has seen that what, a source as the mount table has it, is mounted on where, a path
+ * without links. That it has not seen the one before says nothing: it reads the table five times a second
+ * at most. */
 int manager_wait_for_mount(const char *where, const char *what, uint64_t end);

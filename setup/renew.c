@@ -196,8 +196,8 @@ static bool is_on_pool(const DirSpec *d) {
         return place >= 0 && mounted_at(path) == mounted_at(POOL_DIRECTORY);
 }
 
-/* Mounts once more what the service manager unmounts: a mount unit that has once been bound to a device stays
- * so until the manager is reloaded, and is stopped with it, whatever is mounted there by then. */
+/* Mounts once more what the service manager unmounts: a mount unit that has once been bound to a device
+ * stays so until the manager is reloaded, and is stopped with it, whatever is mounted there by then. */
 static void keep_mounted(const Options *o, const bool *on_pool) {
         uint64_t end = now_usec() + SETTLE_USEC;
 
