@@ -54,6 +54,10 @@ int manager_run(const char *unit) {
         }
 }
 
+bool manager_is_there(void) {
+        return access("/run/systemd/private", F_OK) >= 0;
+}
+
 int manager_power_off(void) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r = connect_to_manager(&bus);

@@ -11,6 +11,9 @@
  * for. What the bus gives. */
 int manager_run(const char *unit);
 
+/* Whether there is one to be asked. */
+bool manager_is_there(void);
+
 /* Powers off at once, as FailureAction=poweroff-force does. What the bus gives. */
 int manager_power_off(void);
 

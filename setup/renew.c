@@ -186,7 +186,7 @@ static void unmount(const Options *o, const OldPools *old) {
         }
 }
 
-#define SETTLE_USEC USEC_PER_SEC
+#define SETTLE_USEC (2 * USEC_PER_SEC)
 #define SETTLE_PAUSE_USEC 20000U
 
 static bool is_on_pool(const DirSpec *d) {
@@ -210,7 +210,7 @@ static void keep_mounted(const Options *o, const bool *on_pool) {
 }
 
 int renew_recover(const Options *o) {
-        bool on_pool[POOL_MOUNTS_MAX] = {}, had_device = false;
+        bool on_pool[POOL_MOUNTS_MAX] = {};
         OldPools old = {};
         int held[HELD_MAX], r;
         size_t n;
@@ -232,11 +232,9 @@ int renew_recover(const Options *o) {
         for (size_t i = 0; i < o->layout.n_mounts; i++)
                 on_pool[i] = is_on_pool(&o->layout.mounts[i]);
         (void) boot_take_down(o);
-        while (n > 0) {
-                had_device |= held[--n] >= 0;
-                (void) safe_close(held[n]);
-        }
-        if (had_device)
+        while (n > 0)
+                (void) safe_close(held[--n]);
+        if (manager_is_there())
                 keep_mounted(o, on_pool);
         (void) unlink(RENEWING_PATH);
         return r;
