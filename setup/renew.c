@@ -226,11 +226,11 @@ int renew_recover(const Options *o) {
         n = hold_mappings(held);
         if (mounted_at(POOL_DIRECTORY) != 0) {
                 replace(o, &old);
+                for (size_t i = 0; i < o->layout.n_mounts; i++)
+                        on_pool[i] = is_on_pool(&o->layout.mounts[i]);
                 warn_of_manager(wait_for_manager(o));
         } else if (o->mode == STATE_NONE)
                 unmount(o, &old);
-        for (size_t i = 0; i < o->layout.n_mounts; i++)
-                on_pool[i] = is_on_pool(&o->layout.mounts[i]);
         (void) boot_take_down(o);
         while (n > 0)
                 (void) safe_close(held[--n]);
