@@ -29,8 +29,6 @@ static int connect_to_manager(sd_bus **ret) {
 
 #define MANAGER DESTINATION, "/org/freedesktop/systemd1", DESTINATION ".Manager"
 
-#define JOB_PAUSE_USEC 10000U
-
 /* The manager has a job as an object for as long as it is not done. */
 int manager_run(const char *unit) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -50,7 +48,7 @@ int manager_run(const char *unit) {
                 if (sd_bus_get_property_string(bus, DESTINATION, job, DESTINATION ".Job", "State", NULL,
                                                &state) < 0)
                         return 0;
-                (void) usleep(JOB_PAUSE_USEC);
+                (void) usleep(PAUSE_USEC);
         }
 }
 
