@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "pool.h"
+#include "mounts.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -199,21 +199,6 @@ int pool_bind(const char *root, const DirSpec *d) {
         if (place < 0)
                 return place;
         return mounted_by(place, path) == mounted_at(POOL_DIRECTORY) ? 0 : bind_at(place, d, false);
-}
-
-bool old_pools_have(const OldPools *old, dev_t number) {
-        for (size_t i = 0; number != 0 && i < old->n; i++)
-                if (old->numbers[i] == number)
-                        return true;
-        return false;
-}
-
-void old_pools_add(OldPools *old, dev_t number) {
-        if (number == 0 || old_pools_have(old, number))
-                return;
-        if (old->n == ELEMENTSOF(old->numbers))
-                memmove(old->numbers, old->numbers + 1, --old->n * sizeof(dev_t));
-        old->numbers[old->n++] = number;
 }
 
 int pool_replace(const DirSpec *d, const OldPools *old, bool over) {
