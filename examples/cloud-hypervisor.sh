@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A VM of Cloud Hypervisor (50.1 or later) with a scratch disk of 20 GiB, by its serial. The marker is an SMBIOS string, a system
-# credential of the guest.
+# A Cloud Hypervisor VM (50.1 or later) with a scratch disk of 20 GiB. The guest finds the disk by serial=. The marker is a system
+# credential, passed as an SMBIOS string.
 
 set -eu
 
-# The image has no name: it is open as descriptor 9, mode 0600, and gone with the VMM, however that ends.
+# The image has no name. It is open as descriptor 9, has mode 0600, and is gone when the VMM ends, in whatever way.
 file=$(mktemp -p "${CCVM_SCRATCH_DIR:-/var/tmp}")
 exec 9<>"$file"
 rm "$file"

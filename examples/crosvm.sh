@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A VM of crosvm with a scratch disk of 20 GiB: its serial is id=, the marker a word for the kernel.
+# A crosvm VM with a scratch disk of 20 GiB. The guest finds the disk by id=, its serial. The marker is ccvm.vm_disk=1 on the kernel
+# command line.
 
 set -eu
 
-# The image has no name: it is open as descriptor 9, mode 0600, and gone with the VMM, however that ends.
+# The image has no name. It is open as descriptor 9, has mode 0600, and is gone when the VMM ends, in whatever way.
 file=$(mktemp -p "${CCVM_SCRATCH_DIR:-/var/tmp}")
 exec 9<>"$file"
 rm "$file"

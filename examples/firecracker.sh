@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A VM of Firecracker with a scratch disk of 20 GiB. Its serial cannot be chosen: it is made of the numbers of the image's file, its
-# device, that of its own if it is one (0), and its inode, one behind the other, of which virtio shows 20 characters. So the guest
-# is told of it, beside the marker. "Unsafe": nothing of the disk has to survive the VM, so that nothing is flushed for it.
+# A Firecracker VM with a scratch disk of 20 GiB. Firecracker makes the serial of the disk from three numbers of the image's file (st_dev;
+# st_rdev, which is 0; st_ino), one behind the other, of which virtio shows 20 characters. So the command line passes the serial to
+# the guest, together with the marker. cache_type is "Unsafe" since nothing on the disk has to survive the VM: flushes are ignored.
 
 set -eu
 
-# The image has no name: it is open as descriptor 9, mode 0600, and gone with the VMM, however that ends.
+# The image has no name. It is open as descriptor 9, has mode 0600, and is gone when the VMM ends, in whatever way.
 file=$(mktemp -p "${CCVM_SCRATCH_DIR:-/var/tmp}")
 exec 9<>"$file"
 rm "$file"

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A VM of systemd-vmspawn (259 or later) with a scratch disk of 20 GiB. The serial of a drive is the name of its file, which here is
-# the number of the descriptor; so the guest is told of it, beside the marker. Arguments are more options of vmspawn.
+# A systemd-vmspawn VM (259 or later) with a scratch disk of 20 GiB. vmspawn takes the file name of a drive for its serial, which here is
+# the number of the descriptor: 9. So the command line passes the serial to the guest, together with the marker. Arguments of this
+# script are further options of vmspawn.
 
 set -eu
 
-# The image has no name: it is open as descriptor 9, mode 0600, and gone with the VMM, however that ends.
+# The image has no name. It is open as descriptor 9, has mode 0600, and is gone when the VMM ends, in whatever way.
 file=$(mktemp -p "${CCVM_SCRATCH_DIR:-/var/tmp}")
 exec 9<>"$file"
 rm "$file"

@@ -48,10 +48,11 @@ complete() {
 	same_files 'ccvm-scratch ccvm-scratch-dracut ccvm-scratch-host'
 }
 
-# What README.md says in backquotes that begins with the words $1.
+# The command of README.md that begins with the words $1, in a block or in backquotes.
 read_command() {
-	tr '\n' ' ' <README.md | grep -oP '(?<![`\w])`\K[^`]+(?=`)' | grep -m1 "^$1" || {
-		echo "README.md: no command begins with '$1'"
+	{ sed -n 's/^    //p' README.md && tr '\n' ' ' <README.md | grep -oP '(?<![`\w])`\K[^`]+(?=`)'; } |
+		awk -v begin="$1" 'index($0, begin) == 1 && !n++ { print } END { exit !n }' || {
+		echo "README.md: no command begins with '$1'" >&2
 		return 1
 	}
 }
