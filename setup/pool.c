@@ -4,11 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/statvfs.h>
 
 #include "fileio.h"
 #include "log.h"
+#include "mountcalls.h"
 #include "mounted.h"
 #include "mounting.h"
 #include "place.h"
@@ -157,16 +157,28 @@ static int detach(int place) {
         return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
 }
 
-#ifndef MOVE_MOUNT_BENEATH
-#define MOVE_MOUNT_BENEATH 0x00000200 /* Linux 6.5 */
-#endif
-
-int pool_attach(int tree, int place, bool instead) {
+int pool_attach(int tree, int place) {
         const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
-        if (instead && move_mount(tree, "", place, "", flags | MOVE_MOUNT_BENEATH) >= 0)
-                return detach(place);
         return move_mount(tree, "", place, "", flags) < 0 ? -errno : 0;
+}
+
+/* For a kernel that mounts nothing beneath: for an instant nothing is mounted. */
+static int detach_and_attach(int tree, int place, const char *path) {
+        _cleanup_close_ int above = openat(place, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        int r = above < 0 ? -errno : detach(place);
+
+        if (r < 0)
+                return r;
+        return move_mount(tree, "", above, strrchr(path, '/') + 1, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int pool_attach_instead(int tree, int place, const char *path) {
+        const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH | MOVE_MOUNT_BENEATH;
+
+        if (move_mount(tree, "", place, "", flags) >= 0)
+                return detach(place);
+        return errno == EINVAL ? detach_and_attach(tree, place, path) : -errno;
 }
 
 /* A mount point, or what is mounted there; *ret is its path as the mount table has it. */
@@ -187,10 +199,15 @@ static int open_place(const char *root, const DirSpec *d, char **ret) {
         return TAKE_FD(place);
 }
 
-static int bind_at(int place, const DirSpec *d, bool instead) {
+/* instead: of the mount that place is the root of, at that path; or NULL. */
+static int bind_at(int place, const DirSpec *d, const char *instead) {
         _cleanup_close_ int tree = pool_clone(d->path, d);
-        int r = tree < 0 ? tree : pool_attach(tree, place, instead);
+        int r;
 
+        if (tree < 0)
+                r = tree;
+        else
+                r = instead ? pool_attach_instead(tree, place, instead) : pool_attach(tree, place);
         return r < 0 ? log_error_errno(r, "Failed to mount the pool on '%s'", d->path) : 0;
 }
 
@@ -200,7 +217,7 @@ int pool_bind(const char *root, const DirSpec *d) {
 
         if (place < 0)
                 return place;
-        return mounted_by(place, path) == mounted_at(POOL_DIRECTORY) ? 0 : bind_at(place, d, false);
+        return mounted_by(place, path) == mounted_at(POOL_DIRECTORY) ? 0 : bind_at(place, d, NULL);
 }
 
 bool old_pools_have(const OldPools *old, dev_t number) {
@@ -229,8 +246,8 @@ int pool_replace(const DirSpec *d, const OldPools *old, bool over) {
         if (top != 0 && top == pool)
                 return 0;
         if (old_pools_have(old, top))
-                return bind_at(place, d, true);
-        return top == 0 || over ? bind_at(place, d, false) : 0;
+                return bind_at(place, d, path);
+        return top == 0 || over ? bind_at(place, d, NULL) : 0;
 }
 
 /* One number for all file systems that have it; newer headers call it FS_IOC_SHUTDOWN. */

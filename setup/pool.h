@@ -53,17 +53,20 @@ bool old_pools_have(const OldPools *old, dev_t number);
 /* The last ones are kept; 0 is none. */
 void old_pools_add(OldPools *old, dev_t number);
 
-/* The same as pool_bind() in the place of an old pool, so that at no time a program gets what lies below it,
- * or where nothing is mounted. What somebody else has mounted stays on top, unless over. */
+/* The same as pool_bind() in the place of an old pool, so that at no time a program gets what lies below it
+ * (pool_attach_instead()), or where nothing is mounted. What somebody else has mounted stays on top, unless over. */
 int pool_replace(const DirSpec *d, const OldPools *old, bool over);
 
 /* A mount of the directory path of the mounted pool with the options of d, which is nowhere yet: a
  * descriptor. */
 int pool_clone(const char *path, const DirSpec *d);
 
-/* Mounts it on place (place.h), or instead of the mount that place is: below that first, which is then
- * detached. A kernel that cannot do this has the old one stay below the new one. */
-int pool_attach(int tree, int place, bool instead);
+/* Mounts it on place (place.h). */
+int pool_attach(int tree, int place);
+
+/* Mounts it instead of the mount that place is the root of, at path as the mount table has that: beneath
+ * the old one first, which is then detached. Before Linux 6.5 the old one goes first. */
+int pool_attach_instead(int tree, int place, const char *path);
 
 /* Has the file system that is mounted on path, as of openat(2), write nothing any more, where it can (ext4,
  * xfs), not even when it is unmounted; whoever uses it gets I/O errors. */

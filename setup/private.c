@@ -47,7 +47,7 @@ static int enter_and_replace(int namespace, int tree, const char *target, const 
         place = place_open("", target, false, &path);
         if (place < 0)
                 return place;
-        return old_pools_have(old, mounted_by(place, path)) ? pool_attach(tree, place, true) : -ESTALE;
+        return old_pools_have(old, mounted_by(place, path)) ? pool_attach_instead(tree, place, path) : -ESTALE;
 }
 
 static int replace_in(int namespace, int tree, const char *target, const OldPools *old) {
