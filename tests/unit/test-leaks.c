@@ -93,6 +93,7 @@ static void test_pool(void **state) {
                 { "", SWAPS "/dev/vdb partition 1 0 -3\n", false },
         };
 
+        put("/sys/class/block/dm-0/dm/uuid", "CRYPT-LUKS2-0123-swap\n");
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 put("/proc/self/mountinfo", table[i].mount);
                 put("/proc/swaps", table[i].swaps);
