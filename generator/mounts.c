@@ -115,7 +115,7 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
  * overlay had before, which the pool of this boot is. */
 static int write_overlay(const Writer *w) {
         const char *name = writer_in_initrd(w) ? "sysroot-nix-store.mount" : "nix-store.mount";
-        const char *s = w->sysroot;
+        const char *s = w->sysroot, *in_initrd = writer_in_initrd(w) ? "sysroot-" : "";
         FILE *f;
         int r;
 
@@ -133,7 +133,8 @@ static int write_overlay(const Writer *w) {
         fprintf(f,
                 "RequiresMountsFor=%s/nix/.ro-store\n"
                 "# Wanted only: a store that has to stay is not to go with it at a soft-reboot.\n"
-                "WantsMountsFor=%s/nix/.rw-store\n"
+                "Wants=%snix-.rw\\x2dstore.mount\n"
+                "After=%snix-.rw\\x2dstore.mount\n"
                 "\n"
                 "[Mount]\n"
                 "What=overlay\n"
@@ -141,7 +142,7 @@ static int write_overlay(const Writer *w) {
                 "Type=overlay\n"
                 "Options=lowerdir=%s/nix/.ro-store,"
                 "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work,volatile\n",
-                s, s, s, s, s, s);
+                s, in_initrd, in_initrd, s, s, s, s);
         r = unit_close(f, name);
         return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
 }
@@ -151,6 +152,24 @@ static int write_mount(const Writer *w, const DirSpec *d) {
         _cleanup_free_ char *where = writer_resolve(w, d->path);
 
         return where ? write_bind(w, d->path, where, dirspec_bind_options(d)) : log_oom();
+}
+
+/* Orders the unit after all that is mounted on path, which is below /sysroot, or above it. It is part of the
+ * boot anyway. Not WantsMountsFor=, which systemd has only since 256. */
+static int print_after_mounts(const char *path, FILE *f) {
+        for (const char *end = path; *end;) {
+                _cleanup_free_ char *where = NULL, *unit = NULL;
+                int r;
+
+                end = strchrnul(end + 1, '/');
+                if (asprintf(&where, "/sysroot%.*s", (int) (end - path), path) < 0)
+                        return -ENOMEM;
+                r = unit_name_from_path(where, ".mount", &unit);
+                if (r < 0)
+                        return r;
+                fprintf(f, "After=%s\n", unit);
+        }
+        return 0;
 }
 
 /* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
@@ -178,7 +197,6 @@ static int write_mounts_for_system(const Writer *w) {
               "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
               "ConditionPathIsMountPoint=" POOL "\n"
               "# A system that has the generator too mounts it in order with its own mounts.\n"
-              "WantsMountsFor=/sysroot" GENERATOR_DIR "\n"
               "ConditionPathExists=!/sysroot" GENERATOR "\n"
               "# The root may be replaced until then (systemd.volatile=), and its fstab may\n"
               "# mount something that this is to lie on.\n"
@@ -186,11 +204,10 @@ static int write_mounts_for_system(const Writer *w) {
               "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n"
               "Before=initrd-fs.target\n",
               f);
-        for (size_t i = 0; i < c->n_mounts; i++) {
-                _cleanup_free_ char *path = ours[i] ? specifier_escape(c->mounts[i].path) : NULL;
-                if (path)
-                        fprintf(f, "WantsMountsFor=/sysroot%s\n", path);
-        }
+        r = print_after_mounts(GENERATOR_DIR, f);
+        for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
+                if (ours[i])
+                        r = print_after_mounts(c->mounts[i].path, f);
         fputs("\n"
               "[Service]\n"
               "Type=oneshot\n"

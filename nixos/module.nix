@@ -55,6 +55,10 @@ let
     }
     .${scratch.fileSystem};
 
+  # As Mounts= takes one: by a blank or a comma a path would become two.
+  mountPattern = "/[^:,[:space:]]+(:([0-7]{3,5})?(:[0-9]*(:[0-9]*(:(${mountOption}([+]${mountOption})*)?)?)?)?)?";
+  mountOption = "(dev|suid|noexec)";
+
   mountPath = mount: lib.head (lib.splitString ":" mount);
   # Those that are switched off are not there, or have enable = false, as the age of NixOS has it.
   mountPoint =
@@ -139,9 +143,9 @@ in
           waits, and the disk is used when it is plugged into the running VM.
         '';
     serial = option (types.strMatching "[A-Za-z0-9._-]{1,20}") "ccvm-scratch" "Virtio serial of the disk.";
-    mounts = option (types.listOf (types.strMatching "/[^:[:space:]]+(:[0-7]{3,5}(:[0-9]+(:[0-9]+)?)?)?")) [
+    mounts = option (types.listOf (types.strMatching mountPattern)) [
       "/scratch:1777"
-    ] "Directories on the pool, each as PATH[:MODE[:UID[:GID]]].";
+    ] "Directories on the pool, each as PATH[:MODE[:UID[:GID[:OPTIONS]]]]; OPTIONS: dev, suid, noexec, joined by +.";
     nixStore =
       option
         (types.enum [
@@ -209,6 +213,10 @@ in
           {
             assertion = scratch.vmDisk != false -> disk;
             message = "ccvm.scratch.vmDisk wants a disk, and ccvm.scratch.vmDiskSize = 0 says that there is none.";
+          }
+          {
+            assertion = scratch.vmDisk == "hotplug" -> !store;
+            message = "ccvm.scratch.vmDisk = \"hotplug\" has no pool in the boot, and the writable store needs one there: take one of them out.";
           }
           {
             assertion = mountedTwice == [ ];

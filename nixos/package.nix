@@ -49,7 +49,7 @@ stdenv.mkDerivation (finalAttrs: {
   # Every feature by name: nixpkgs turns all that are "auto" on. The directories too, as pkg-config gives those of the
   # package systemd, which is read-only here.
   mesonFlags = [
-    (lib.mesonBool "guest" (!forHost))
+    (lib.mesonEnable "guest" (!forHost))
     (lib.mesonBool "host" forHost)
     (lib.mesonEnable "man" true)
     (lib.mesonEnable "tests" false)

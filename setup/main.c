@@ -2,8 +2,8 @@
 
 /* ccvm-scratch-setup: the program of the services that put up the scratch pool, look after it, and end it.
  *
- * When: see boot.h for the boot, life.h for the running system, end.h for its end. All is started by the
- * units, with options from ccvm-scratch-generator, but for wipe, which ccvm-scratch(1) starts.
+ * When: see verbs.h. All is started by the units, with options from ccvm-scratch-generator, but for wipe,
+ * which ccvm-scratch(1) starts.
  *
  * It must never read anything from the disk that decides what happens, never write the key anywhere, and
  * never run a second time over a live pool. */
@@ -12,15 +12,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-#include "boot.h"
 #include "clock.h"
-#include "end.h"
 #include "escape.h"
 #include "integrity.h"
-#include "life.h"
 #include "lock.h"
 #include "log.h"
 #include "parse.h"
+#include "verbs.h"
 
 #define VERBS                                                                                  \
         "encrypt, fallback, directories, mount, check, health, renew, recover, watch, close, " \
@@ -265,19 +263,19 @@ int main(int argc, char *argv[]) {
                 int (*run)(const Options *o);
                 Patience patience;
         } verbs[] = {
-                { "encrypt", boot_encrypt, PATIENCE_FAIL },
-                { "fallback", boot_fallback, PATIENCE_CLEAR },
-                { "directories", boot_directories, PATIENCE_CLEAR },
-                { "mount", boot_mount, PATIENCE_CLEAR },
-                { "check", boot_check, PATIENCE_UNLOCKED },
-                { "close", boot_close, PATIENCE_CLEAR },
-                { "health", life_health, PATIENCE_SKIP },
-                { "renew", life_renew, PATIENCE_FAIL },
-                { "recover", life_recover, PATIENCE_CLEAR },
-                { "watch", life_watch, PATIENCE_UNLOCKED },
-                { "wipe", life_wipe, PATIENCE_WIPE },
-                { "forget", end_forget, PATIENCE_CLEAR },
-                { "shutdown", end_shutdown, PATIENCE_CLEAR },
+                { "encrypt", verb_encrypt, PATIENCE_FAIL },
+                { "fallback", verb_fallback, PATIENCE_CLEAR },
+                { "directories", verb_directories, PATIENCE_CLEAR },
+                { "mount", verb_mount, PATIENCE_CLEAR },
+                { "check", verb_check, PATIENCE_UNLOCKED },
+                { "close", verb_close, PATIENCE_CLEAR },
+                { "health", verb_health, PATIENCE_SKIP },
+                { "renew", verb_renew, PATIENCE_FAIL },
+                { "recover", verb_recover, PATIENCE_CLEAR },
+                { "watch", verb_watch, PATIENCE_UNLOCKED },
+                { "wipe", verb_wipe, PATIENCE_WIPE },
+                { "forget", verb_forget, PATIENCE_CLEAR },
+                { "shutdown", verb_shutdown, PATIENCE_CLEAR },
         };
         int r;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What ccvm-scratch-setup was started with (main.c), for its verbs: boot.h, life.h, end.h. */
+/* What ccvm-scratch-setup was started with (main.c), for its verbs (verbs.h). */
 
 #include "filesystem.h"
 #include "luks.h"
-#include "pool.h"
+#include "mounts.h"
 
 /* A virtual machine that goes on from a snapshot may not be the only one with its key. */
 typedef enum OnClone {

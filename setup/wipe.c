@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "wipe.h"
+/* The verb wipe: destroys the key now.
+ *
+ * When: in the running system, when ccvm-scratch wipe starts it; a clone (watch.c) and a renewal (renew.c)
+ * destroy the key likewise. Never: starts over; each step can be done again after any failure. */
 
+#include "verbs.h"
+
+#include "announce.h"
 #include "clock.h"
 #include "integrity.h"
 #include "log.h"
 #include "luks.h"
 #include "mapping.h"
 #include "mounted.h"
-#include "pool.h"
+#include "mounts.h"
+#include "wipe.h"
 
 #define WAIT_STEP 2U     /* seconds, until it is said what is waited for */
 #define WAIT_TIMEOUT 10U /* seconds */
@@ -70,7 +77,7 @@ int wipe_key(Status *s) {
 }
 
 /* The overlay of /nix/store stays: its lower layer is what the system runs from. */
-int wipe_mounts(const Status *before, Status *s) {
+static int wipe_mounts(const Status *before, Status *s) {
         OldPools old = { .numbers = { mounted_number(before) }, .n = 1 };
         int r = 0, q;
 
@@ -84,4 +91,41 @@ int wipe_mounts(const Status *before, Status *s) {
         r = r < 0 ? r : q;
         return r < 0 ? status_fail(s, REASON_WIPED, r, "The key is destroyed, but not all mounts are gone")
                      : 0;
+}
+
+/* What was left to do by a wipe that failed halfway is done by the next one. */
+static bool can_be_wiped(const Status *s) {
+        return s->state == STATE_ENCRYPTED || (s->reason == REASON_WIPED && s->mounts);
+}
+
+int wipe_pool(const char *detail) {
+        _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
+        int r, q;
+
+        r = record_read(&before);
+        if (r == -ENOENT || (r >= 0 && !can_be_wiped(&before))) {
+                log_error("There is no encrypted scratch disk to wipe: the state is %s.",
+                          state_to_string(before.state));
+                return -ENOENT;
+        }
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+
+        r = wipe_key(&s);
+        if (r < 0)
+                return log_error_errno(r, "%s", s.detail ?: "Out of memory");
+        s.reason = REASON_WIPED;
+        q = wipe_mounts(&before, &s);
+        if (r > 0 || q < 0) {
+                log_error("%s", s.detail ?: "Out of memory");
+                s.mounts = TAKE_PTR(before.mounts);
+                r = -EBUSY;
+        } else
+                s.detail = strdup(detail);
+        q = announce_outcome(&s);
+        return r < 0 ? r : q;
+}
+
+int verb_wipe(const Options *o) {
+        return wipe_pool("The key was destroyed by ccvm-scratch wipe");
 }

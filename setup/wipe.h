@@ -12,6 +12,6 @@
  * is gone and something of the tags is not, which is noted in s too. */
 int wipe_key(Status *s);
 
-/* Detaches the pool that before tells of, and those of its mounts that are on it. The mapping goes with its
- * last user. A failure is noted in s. */
-int wipe_mounts(const Status *before, Status *s);
+/* Destroys the key and detaches the pool and its mounts; the mapping goes with its last user. The status has
+ * detail. -ENOENT if there is no encrypted pool. Logs its errors. */
+int wipe_pool(const char *detail);

@@ -8,6 +8,7 @@
 
 #include "fileio.h"
 #include "parse.h"
+#include "status.h"
 
 #define SWAPS_MAX (64 * KIB)
 /* Of mappings on mappings. */
@@ -111,6 +112,13 @@ static char *find_device(const char *root, const char *node) {
 
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
 
+/* NULL if it cannot be read. */
+static struct libmnt_table *read_mounts(const char *root) {
+        _cleanup_free_ char *path = NULL;
+
+        return asprintf(&path, "%s/proc/self/mountinfo", root) < 0 ? NULL : mnt_new_table_from_file(path);
+}
+
 /* What a file is on, by the text of the table: the file may be gone, and is in use all the same. */
 static struct libmnt_fs *find_mount(struct libmnt_table *table, const char *file) {
         _cleanup_free_ char *path = strdup(file);
@@ -127,14 +135,10 @@ static struct libmnt_fs *find_mount(struct libmnt_table *table, const char *file
 /* That of the device below a file. By the mount table's number; btrfs has one of its own, and then by the
  * device that it was mounted from, which for a swap file is the only one. */
 static char *find_device_below(const char *root, const char *file) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = NULL;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = read_mounts(root);
+        struct libmnt_fs *fs = table ? find_mount(table, file) : NULL;
         char *device = NULL;
 
-        if (asprintf(&path, "%s/proc/self/mountinfo", root) < 0)
-                return NULL;
-        table = mnt_new_table_from_file(path);
-        struct libmnt_fs *fs = table ? find_mount(table, file) : NULL;
         if (!fs)
                 return NULL;
         dev_t number = mnt_fs_get_devno(fs);
@@ -197,4 +201,21 @@ size_t leaks_find(const char *root, const char *ret[static LEAKS_MAX]) {
                 ret[n++] =
                         "swap is not encrypted, and what programs have in memory gets there (/proc/swaps)";
         return n;
+}
+
+/* Whether the pool is in RAM that the kernel may swap. */
+static bool pool_is_swappable(const char *root) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = read_mounts(root);
+        struct libmnt_fs *fs =
+                table ? mnt_table_find_target(table, POOL_DIRECTORY, MNT_ITER_BACKWARD) : NULL;
+
+        return fs && streq(mnt_fs_get_fstype(fs) ?: "", "tmpfs") &&
+               mnt_fs_get_option(fs, "noswap", NULL, NULL) != 0;
+}
+
+const char *leaks_find_pool(const char *root) {
+        return pool_is_swappable(root) && swap_is_configured(root)
+                       ? "swap is not encrypted, and what is in the pool gets there: this kernel cannot keep "
+                         "a tmpfs from it (/proc/swaps)"
+                       : NULL;
 }

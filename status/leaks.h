@@ -11,3 +11,7 @@
 /* Puts a sentence, a constant, for each that is configured into ret, and returns how many. root goes before
  * all paths; "" is the system's own. What cannot be read is taken for not configured. */
 size_t leaks_find(const char *root, const char *ret[static LEAKS_MAX]);
+
+/* A sentence if the mounted pool is in RAM that gets to such a swap device, else NULL: before Linux 6.4 a
+ * tmpfs cannot be kept from that. */
+const char *leaks_find_pool(const char *root);

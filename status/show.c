@@ -224,4 +224,6 @@ void show_text(const Now *now) {
         print_timings(s);
         if (s->state == STATE_ENCRYPTED)
                 print_warnings(s);
+        else
+                print_string("Warning", leaks_find_pool(""));
 }

@@ -26,6 +26,10 @@
  * needed; a multiple of every block size that a host's file system has. */
 #define DATA_OFFSET (UINT64_C(256) * 1024)
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
+#endif
+
 /* What is needed while the mapping is made, and gone before anybody uses it. */
 typedef struct Context {
         struct crypt_device *cd;
@@ -78,6 +82,8 @@ static int init_context(Context *c, const Device *d, bool header_in_ram) {
                 return crypt_init(&c->cd, d->node);
 
         c->header_fd = memfd_create("ccvm-scratch-header", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+        if (c->header_fd < 0 && errno == EINVAL)
+                c->header_fd = memfd_create("ccvm-scratch-header", MFD_CLOEXEC);
         if (c->header_fd < 0 || ftruncate(c->header_fd, DATA_OFFSET) < 0)
                 return -errno;
         snprintf(path, sizeof(path), "/proc/self/fd/%i", c->header_fd);

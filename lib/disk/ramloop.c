@@ -5,7 +5,8 @@
 #include <fcntl.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
+
+#include "mountcalls.h"
 
 #define TRIES 16
 

@@ -13,7 +13,7 @@
 
 /* What else is there: what was asked for, what of it was refused, and what the initrd had refused
  * (generator/main.c), the marker of an attempt (setup/attempt.h), the
- * health that was told last (setup/outcome.h), and the pool's own mount point. */
+ * health that was told last (setup/announce.h), and the pool's own mount point. */
 #define ASKED_PATH STATUS_DIRECTORY "/config"
 #define REFUSED_PATH STATUS_DIRECTORY "/refused"
 #define REFUSED_BY_INITRD_PATH STATUS_DIRECTORY "/refused-by-initrd"

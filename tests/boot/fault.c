@@ -6,16 +6,20 @@
  *   format     before the header is written      kill  SIGKILL, as from the OOM killer
  *   formatted  after it, before activation       hang  for ever, deaf to everything but SIGKILL
  *   activated  when the mapping is there         ask   the host, and wait until it answers
- *                                                key   tell the host the volume key, then go on
+ *   discard    before a range is discarded       key   tell the host the volume key, then go on
  *                                                !CMD  run CMD by the shell, then go on
+ *                                                slow  take 12 ms for each MiB of the range, then go on
  *
  * The host is at the other end of the virtio-serial port ccvm.host. */
 
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <libcryptsetup.h>
+#include <linux/fs.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 #include "macro.h"
 
@@ -76,6 +80,8 @@ static void reach(const char *point, const char *key, size_t size) {
                 ask(point);
         else if (streq(what, "key"))
                 tell_key(key, size);
+        else if (streq(what, "slow"))
+                (void) usleep(size / 1024 * 12000 / 1024);
         else if (what[0] != '!' || system(what + 1) != 0)
                 abort();
 }
@@ -101,4 +107,16 @@ __attribute__((visibility("default"))) int crypt_activate_by_volume_key(struct c
 
         reach("activated", key, key_size);
         return r;
+}
+
+__attribute__((visibility("default"))) int ioctl(int fd, unsigned long request, ...) {
+        void *argument;
+        va_list ap;
+
+        va_start(ap, request);
+        argument = va_arg(ap, void *);
+        va_end(ap);
+        if (request == BLKDISCARD)
+                reach("discard", NULL, ((uint64_t *) argument)[1]);
+        return REAL(ioctl)(fd, request, argument);
 }

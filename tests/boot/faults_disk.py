@@ -6,7 +6,7 @@ import json
 import subprocess
 
 from cases import DISK, GIB, HEADER, LUKS, MIB, check_encrypted, check_outcome, check_scratch, directory
-from fault import SLOT1, FaultVM, check_fault, check_no_fault, program, unit, waited
+from fault import SLOT1, FaultVM, check_fault, check_no_fault, program, shim, unit, waited
 from registry import case
 from script import Script
 from vm import VM, Image, check, check_equal
@@ -51,14 +51,36 @@ def plug(vm):
     vm.plug()
 
 
+USED = 64 * MIB
+
+SLOW = Script((None, "ask set-up; systemctl start ccvm-scratch-health.service; ask looked-after"))
+
+
 @case(seconds=18)
 def disk_3_s_late():
-    """Hot-plugged while the boot waits for it: it is used."""
+    """Hot-plugged while the boot waits for it: it is used. And it is slow.
+
+    To discard all of it takes 12 s, more than the set-up has. What an earlier boot has left is given back later.
+    """
     image = disk(GIB)
-    files = program("/usr/bin/sleep") | unit("fault-plug.service", PLUG_UNIT, "sysinit.target")
-    report = FaultVM("disk-3-s-late", devices=image.backend(), files=files, meanwhile=plug).run()
+    with open(image.path, "r+b") as f:
+        f.seek(GIB // 2)
+        f.write(b"\xa5" * USED)
+    allocated = {}
+
+    def plug_and_look(vm):
+        plug(vm)
+        for when in "set-up", "looked-after":
+            vm.hear(when)
+            allocated[when] = image.allocated()
+            vm.host.write("go")
+
+    files = program("/usr/bin/sleep") | unit("fault-plug.service", PLUG_UNIT, "sysinit.target") | shim("discard", "slow")
+    report = FaultVM("disk-3-s-late", devices=image.backend(), script=SLOW, files=files, meanwhile=plug_and_look).run()
     check_no_fault(report, GIB)
     check(waited(report) > 1, "the boot did not wait for the disk")
+    check(allocated["set-up"] >= USED, f"all of the disk was discarded before the pool was there: {allocated}")
+    check(allocated["looked-after"] < USED, f"what an earlier boot left stays: {allocated}")
 
 
 LATE = Script(

@@ -132,10 +132,13 @@ def initrd(machine, place):
     """The guest's, with the modules unpacked and without signatures unless they are to be as they are, and the files."""
     plain = machine.guest / f"{machine.initrd}-plain"
     path = plain if plain.exists() and not machine.stock else machine.guest / machine.initrd
-    if not machine.files:
+    files = dict(machine.files)
+    if is_old(machine):
+        files |= {f"/etc/systemd/system/{unit}.d/{name}.conf": text.encode() for unit, name, text in drop_ins(machine)}
+    if not files:
         return path
     whole = place / "initrd"
-    whole.write_bytes(path.read_bytes() + cpio(machine.files))
+    whole.write_bytes(path.read_bytes() + cpio(files))
     return whole
 
 
@@ -177,17 +180,25 @@ def credentials(machine, place):
     words = ["-fw_cfg", f"name=opt/io.systemd.credentials/ccvm.test,file={place}/script"]
     for name, value in machine.credentials.items():
         words += ["-fw_cfg", f"name=opt/io.systemd.credentials/{name},{value}"]
-    if machine.patience and not machine.counted:
-        words += drop_in(f"{SETUP_UNIT}~patience", f"[Service]\nTimeoutStartSec={machine.patience}\n")
-    if not machine.stock:
-        words += drop_in("systemd-udev-trigger.service~cheap", COLDPLUG)
+    if not is_old(machine):
+        for unit, name, text in drop_ins(machine):
+            value = base64.b64encode(text.encode()).decode()
+            words += ["-smbios", f"type=11,value=io.systemd.credential.binary:systemd.unit-dropin.{unit}~{name}={value}"]
     return words
 
 
-def drop_in(name, text):
-    """Of a unit in the guest, initrd and system."""
-    value = base64.b64encode(text.encode()).decode()
-    return ["-smbios", f"type=11,value=io.systemd.credential.binary:systemd.unit-dropin.{name}={value}"]
+def drop_ins(machine):
+    """Of units in the guest, initrd and system: unit, name, text."""
+    if machine.patience and not machine.counted:
+        yield SETUP_UNIT, "patience", f"[Service]\nTimeoutStartSec={machine.patience}\n"
+    if not machine.stock:
+        yield "systemd-udev-trigger.service", "cheap", COLDPLUG
+
+
+def is_old(machine):
+    """Whether the guest's systemd takes no drop-ins as credentials (before 256); its initrd has them, and its image."""
+    release = machine.guest / "release"
+    return release.exists() and release.read_text().strip() == "bookworm"
 
 
 def arguments(machine, place, console):

@@ -12,13 +12,15 @@ class Case:
     """A function that boots VMs and fails by an exception, and what has to be known before it runs.
 
     seconds: about how long it takes; the longest are started first. quick: one of those that say most. counted: rests on
-    counted instructions, and is skipped where a CPU of this machine's own runs the guests.
+    counted instructions, and is skipped where a CPU of this machine's own runs the guests. oldstable: once more with a
+    guest of Debian 12 (tests/boot/oldstable).
     """
 
-    def __init__(self, function, seconds, quick, counted):
+    def __init__(self, function, seconds, quick, counted, oldstable):
         self.run = function
         self.seconds = seconds
         self.quick = quick
+        self.oldstable = oldstable
         self.skipped = "rests on counted instructions" if counted and KVM else None
 
 
@@ -27,12 +29,12 @@ def systemd():
     return int(subprocess.check_output(["systemctl", "--version"], text=True).split()[1])
 
 
-def case(function=None, *, seconds=15, quick=False, counted=False, since_systemd=0):
+def case(function=None, *, seconds=15, quick=False, counted=False, oldstable=False, since_systemd=0):
     """Registers the function under its name, with dashes."""
 
     def register(function):
         if not since_systemd or systemd() >= since_systemd:
-            CASES[function.__name__.replace("_", "-")] = Case(function, seconds, quick, counted)
+            CASES[function.__name__.replace("_", "-")] = Case(function, seconds, quick, counted, oldstable)
         return function
 
     return register(function) if function else register

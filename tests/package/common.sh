@@ -31,7 +31,7 @@ list_meson() {
 
 # Of the paths of a package, a line each: those that are not only its packager's.
 drop_packagers() {
-	sed -E 's/^\.?//; \,^/usr/share/(doc/[^/]*/[^/]*|licenses/.*)$,d; \,^/usr/lib/\.build-id/,d' | sort
+	sed -E 's/^\.?//; \,^/usr/share/(doc/[^/]*/[^/]*|licenses/.*|libalpm/.*)$,d; \,^/usr/lib/\.build-id/,d' | sort
 }
 
 # The packages $1 hold what meson installs with the arguments behind. list_package and $build are the caller's.

@@ -78,9 +78,33 @@ static void test_leaks(void **state) {
         }
 }
 
+#define POOL "30 1 0:50 / /run/ccvm-scratch/pool rw,nosuid,nodev - "
+
+static void test_pool(void **state) {
+        static const struct {
+                const char *mount, *swaps;
+                bool leaks;
+        } table[] = {
+                { POOL "tmpfs ccvm-scratch rw,size=1k\n", SWAPS "/dev/vdb partition 1 0 -3\n", true },
+                { POOL "tmpfs ccvm-scratch rw,size=1k,noswap\n", SWAPS "/dev/vdb partition 1 0 -3\n", false },
+                { POOL "tmpfs ccvm-scratch rw,size=1k\n", SWAPS "/dev/dm-0 partition 1 0 -3\n", false },
+                { POOL "tmpfs ccvm-scratch rw,size=1k\n", SWAPS, false },
+                { POOL "ext4 /dev/mapper/ccvm-scratch rw\n", SWAPS "/dev/vdb partition 1 0 -3\n", false },
+                { "", SWAPS "/dev/vdb partition 1 0 -3\n", false },
+        };
+
+        put("/sys/class/block/dm-0/dm/uuid", "CRYPT-LUKS2-0123-swap\n");
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                put("/proc/self/mountinfo", table[i].mount);
+                put("/proc/swaps", table[i].swaps);
+                assert_int_equal(leaks_find_pool(root) != NULL, table[i].leaks);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_leaks),
+                cmocka_unit_test(test_pool),
         };
 
         return cmocka_run_group_tests(tests, make_root, remove_root);

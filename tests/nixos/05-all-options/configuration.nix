@@ -6,7 +6,8 @@
     serial = "bulk.0";
     mounts = [
       "/scratch:1777"
-      "/var/tmp:1777:0:0"
+      "/var/tmp:1777:0:0:suid+noexec"
+      "/srv/x::::dev"
       "/srv"
     ];
     nixStore = "upper";

@@ -1,99 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "life.h"
+/* The verb watch, of ccvm-scratch-clone.service: waits until the virtual machine goes on from a snapshot, as
+ * often as it does, and tells, renews or wipes.
+ *
+ * When: in the running system, from the time that the pool is there. Returns after an error only. Never:
+ * leaves, with OnClone=renew or wipe, a key that others may have. */
 
-#include "boot.h"
+#include "verbs.h"
+
+#include "announce.h"
 #include "clock.h"
-#include "clone.h"
 #include "fileio.h"
-#include "integrity.h"
+#include "kmsg.h"
 #include "lock.h"
 #include "log.h"
 #include "manager.h"
-#include "outcome.h"
-#include "parse.h"
-#include "renew.h"
-#include "trim.h"
 #include "wipe.h"
 
 /* Longer than a renewal takes at most. */
 #define CLONE_PATIENCE (60 * USEC_PER_SEC)
-
-/* What was left to do by a wipe that failed halfway is done by the next one. */
-static bool can_be_wiped(const Status *s) {
-        return s->state == STATE_ENCRYPTED || (s->reason == REASON_WIPED && s->mounts);
-}
-
-static int wipe(const char *detail) {
-        _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
-        int r, q;
-
-        r = outcome_read(&before);
-        if (r == -ENOENT || (r >= 0 && !can_be_wiped(&before))) {
-                log_error("There is no encrypted scratch disk to wipe: the state is %s.",
-                          state_to_string(before.state));
-                return -ENOENT;
-        }
-        if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
-
-        r = wipe_key(&s);
-        if (r < 0)
-                return log_error_errno(r, "%s", s.detail ?: "Out of memory");
-        s.reason = REASON_WIPED;
-        q = wipe_mounts(&before, &s);
-        if (r > 0 || q < 0) {
-                log_error("%s", s.detail ?: "Out of memory");
-                s.mounts = TAKE_PTR(before.mounts);
-                r = -EBUSY;
-        } else
-                s.detail = strdup(detail);
-        q = outcome_announce(&s);
-        return r < 0 ? r : q;
-}
-
-int life_wipe(const Options *o) {
-        return wipe("The key was destroyed by ccvm-scratch wipe");
-}
-
-int life_health(const Options *o) {
-        _cleanup_(status_done) Status s = {};
-        Health h;
-        int r;
-
-        r = outcome_load(&s);
-        if (r < 0)
-                return r;
-        integrity_check();
-        h = health_read("", &s);
-        r = outcome_note_health(&s, h);
-        if (h == HEALTH_OK)
-                (void) trim_some(&s);
-        return r;
-}
-
-int life_renew(const Options *o) {
-        _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
-        bool force = unlink(FORCE_PATH) >= 0;
-        int r;
-
-        r = outcome_load(&before);
-        if (r >= 0)
-                r = renew_allow(o, &before, force);
-        if (r >= 0)
-                r = renew_begin(o, &before);
-        if (r >= 0)
-                r = boot_set_up(o, &s);
-        if (r < 0)
-                return r; /* life_recover() is next */
-        renew_mounts(o);
-        (void) outcome_check_mounts(&s);
-        return 0;
-}
-
-int life_recover(const Options *o) {
-        return renew_recover(o);
-}
 
 /* The key may be others' too. */
 static int tell_of_clone(Status *s) {
@@ -102,13 +27,13 @@ static int tell_of_clone(Status *s) {
         s->detail =
                 strdup("The virtual machine goes on from a snapshot, from which others with the same key "
                        "may go on too");
-        return outcome_announce(s);
+        return announce_outcome(s);
 }
 
 static bool has_shared_key(void) {
         _cleanup_(status_done) Status s = {};
 
-        return outcome_read(&s) >= 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
+        return record_read(&s) >= 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
 }
 
 /* The first may be one that somebody else has begun, before the clone. */
@@ -134,12 +59,12 @@ static int end_clone(const Options *o) {
         int r;
 
         if (o->on_clone == ON_CLONE_WIPE)
-                return wipe(
+                return wipe_pool(
                         "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
         if (!o->mode_fail)
-                return wipe("The virtual machine goes on from a snapshot, and as the pool could not be "
-                            "renewed the key was destroyed");
-        (void) boot_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
+                return wipe_pool("The virtual machine goes on from a snapshot, and as the pool could not be "
+                                 "renewed the key was destroyed");
+        (void) announce_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
         r = manager_power_off();
         return r < 0 ? log_error_errno(r, "Failed to power off") : 0;
 }
@@ -148,7 +73,7 @@ static int handle_clone(const Options *o) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = outcome_load_encrypted(&s);
+        r = record_load_encrypted(&s);
         if (r <= 0)
                 return r;
         r = tell_of_clone(&s);
@@ -168,12 +93,12 @@ static int look_for_clone(const Options *o, int log) {
         bool cloned = false;
         int r;
 
-        r = clone_read(log, &cloned);
+        r = kmsg_read(log, &cloned);
         if (r < 0 || !cloned)
                 return r;
         /* The key of a renewal that is under way may be younger than the clone; and it writes the status. */
         (void) lock_take(CLONE_PATIENCE);
-        r = clone_read(log, &cloned);
+        r = kmsg_read(log, &cloned);
         if (r >= 0 && cloned)
                 (void) handle_clone(o);
         lock_release();
@@ -181,8 +106,8 @@ static int look_for_clone(const Options *o, int log) {
 }
 
 /* The service manager starts it when the pool is there. */
-int life_watch(const Options *o) {
-        _cleanup_close_ int log = clone_open();
+int verb_watch(const Options *o) {
+        _cleanup_close_ int log = kmsg_open();
         int r = log;
 
         if (o->on_clone == ON_CLONE_RENEW && !filesystem_has_program(o->file_system))
@@ -193,7 +118,7 @@ int life_watch(const Options *o) {
         while (r >= 0) {
                 r = look_for_clone(o, log);
                 if (r >= 0)
-                        r = clone_wait(log);
+                        r = kmsg_wait(log);
         }
         return log_error_errno(r, "Failed to read '/dev/kmsg'");
 }

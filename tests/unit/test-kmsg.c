@@ -4,7 +4,7 @@
 
 #include "test.h"
 
-#include "clone.h"
+#include "kmsg.h"
 
 #define FORK "random: crng reseeded due to virtual machine fork"
 #define KEY "ccvm-scratch-setup: A new volume key is made."
@@ -12,26 +12,26 @@
 static void test_record(void **state) {
         static const struct {
                 const char *record;
-                CloneRecord is;
+                KmsgRecord is;
         } table[] = {
-                { "5,1021,12276120,-;" FORK "\n", CLONE_RECORD_FORK },
-                { "5,1,12276120,-,caller=T1;" FORK "\n S=x\n", CLONE_RECORD_FORK },
-                { "5,1022,12276121,-;random: crng init done\n", CLONE_RECORD_OTHER },
+                { "5,1021,12276120,-;" FORK "\n", KMSG_FORK },
+                { "5,1,12276120,-,caller=T1;" FORK "\n S=x\n", KMSG_FORK },
+                { "5,1022,12276121,-;random: crng init done\n", KMSG_OTHER },
                 /* What a program writes has the facility of its own. */
-                { "13,1023,12276122,-;" FORK "\n", CLONE_RECORD_OTHER },
-                { "5,1024,12276123,-;x " FORK "\n", CLONE_RECORD_OTHER },
-                { FORK, CLONE_RECORD_OTHER },
-                { "15,1025,12276124,-;" KEY "\n", CLONE_RECORD_KEY },
-                { "15,1025,12276124,-,caller=T1;" KEY "\n", CLONE_RECORD_KEY },
-                { "7,1025,12276124,-;" KEY "\n", CLONE_RECORD_OTHER },
-                { "15,1025,12276124,-;x " KEY "\n", CLONE_RECORD_OTHER },
-                { KEY, CLONE_RECORD_OTHER },
-                { "5", CLONE_RECORD_OTHER },
-                { "", CLONE_RECORD_OTHER },
+                { "13,1023,12276122,-;" FORK "\n", KMSG_OTHER },
+                { "5,1024,12276123,-;x " FORK "\n", KMSG_OTHER },
+                { FORK, KMSG_OTHER },
+                { "15,1025,12276124,-;" KEY "\n", KMSG_KEY },
+                { "15,1025,12276124,-,caller=T1;" KEY "\n", KMSG_KEY },
+                { "7,1025,12276124,-;" KEY "\n", KMSG_OTHER },
+                { "15,1025,12276124,-;x " KEY "\n", KMSG_OTHER },
+                { KEY, KMSG_OTHER },
+                { "5", KMSG_OTHER },
+                { "", KMSG_OTHER },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                assert_int_equal(clone_parse_record(table[i].record), table[i].is);
+                assert_int_equal(kmsg_parse_record(table[i].record), table[i].is);
 }
 
 /* The kernel gives a record a read(2), as these messages of a socket, which fails with EAGAIN at their
@@ -42,7 +42,7 @@ static bool read_records(const char *const *records, bool cloned) {
         assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
         for (; *records; records++)
                 assert_true(write(fds[1], *records, strlen(*records)) > 0);
-        assert_int_equal(clone_read(fds[0], &cloned), 0);
+        assert_int_equal(kmsg_read(fds[0], &cloned), 0);
         close(fds[0]);
         close(fds[1]);
         return cloned;

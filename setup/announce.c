@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "outcome.h"
+#include "announce.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <systemd/sd-journal.h>
 
 #include "fileio.h"
 #include "health.h"
-#include "host.h"
+#include "report.h"
 #include "log.h"
 #include "mounted.h"
 #include "parse.h"
@@ -34,7 +35,7 @@ static int write_text(const char *text) {
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", STATUS_PATH) : 0;
 }
 
-int outcome_write(const Status *s) {
+int record_write(const Status *s) {
         _cleanup_free_ char *text = NULL;
 
         return status_format(s, &text) < 0 ? log_oom() : write_text(text);
@@ -73,7 +74,7 @@ static char *make_message(const Status *s) {
         return n < 0 ? NULL : text;
 }
 
-int outcome_announce(const Status *s) {
+int announce_outcome(const Status *s) {
         _cleanup_free_ char *message = make_message(s), *text = NULL, *line = NULL;
         bool cloned = s->reason == REASON_CLONED;
         bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE || cloned;
@@ -89,7 +90,7 @@ int outcome_announce(const Status *s) {
                             "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
         if (r < 0)
                 (void) log_warning_errno(r, "%s The journal does not answer", message);
-        r = host_tell(line);
+        r = report_to_host(line);
         if (r < 0)
                 (void) log_warning_errno(r, "Failed to tell the host");
         return write_text(text);
@@ -108,7 +109,7 @@ static char *join(const char **list) {
         return fclose(f) == 0 ? text : NULL;
 }
 
-int outcome_check_mounts(const Status *s) {
+int announce_missing(const Status *s) {
         _cleanup_free_ const char **missing = NULL;
         _cleanup_free_ char *list = NULL;
         int n;
@@ -130,7 +131,7 @@ int outcome_check_mounts(const Status *s) {
         return -ESTALE;
 }
 
-static int announce_health(const Status *s, Health h) {
+static int send_health(const Status *s, Health h) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "there are no errors any more",
                 [HEALTH_ERRORS] = "reads or writes have failed, and what was written may be lost",
@@ -150,26 +151,26 @@ static int announce_health(const Status *s, Health h) {
                      : 0;
 }
 
-int outcome_note_health(const Status *s, Health h) {
+int announce_health(const Status *s, Health h) {
         _cleanup_free_ char *told = NULL;
         int r;
 
         (void) file_read(HEALTH_PATH, KIB, &told);
         if (streq(told ?: health_to_string(HEALTH_OK), health_to_string(h)))
                 return 0;
-        (void) announce_health(s, h);
+        (void) send_health(s, h);
         r = file_write_atomic(HEALTH_PATH, health_to_string(h), 0644);
         return r < 0 ? log_error_errno(r, "Failed to write '%s'", HEALTH_PATH) : 0;
 }
 
-void outcome_forget_health(void) {
+void announce_forget_health(void) {
         static const char *const paths[] = { HEALTH_PATH, FREE_PATH, MISMATCHES_PATH };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)
                 (void) unlink(paths[i]);
 }
 
-int outcome_read(Status *ret) {
+int record_read(Status *ret) {
         _cleanup_free_ char *text = NULL;
         int r;
 
@@ -178,40 +179,28 @@ int outcome_read(Status *ret) {
         return r < 0 ? r : status_parse(text, ret);
 }
 
-int outcome_load(Status *ret) {
-        int r = outcome_read(ret);
+int record_load(Status *ret) {
+        int r = record_read(ret);
 
         return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : 0;
 }
 
-int outcome_load_encrypted(Status *ret) {
-        int r = outcome_load(ret);
+int record_load_encrypted(Status *ret) {
+        int r = record_load(ret);
 
         return r < 0 ? r : ret->state == STATE_ENCRYPTED;
 }
 
-/* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
-static bool take_earlier(Status *s) {
-        _cleanup_(status_done) Status earlier = {};
+void announce_on_console(const char *reason, const char *detail, const char *what_now) {
+        _cleanup_close_ int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 
-        if (outcome_read(&earlier) < 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
-                return false;
-        s->reason = earlier.reason;
-        s->detail = TAKE_PTR(earlier.detail);
-        s->device = TAKE_PTR(earlier.device);
-        memcpy(s->timings_usec, earlier.timings_usec, sizeof(s->timings_usec));
-        return true;
+        if (fd >= 0)
+                dprintf(fd, "\r\nccvm-scratch: no encrypted scratch disk (%s): %s; %s\r\n",
+                        reason ?: "no reason", detail ?: "no detail", what_now);
 }
 
-void outcome_explain_failure(Status *s) {
-        const char *result = getenv("MONITOR_SERVICE_RESULT") ?: "no result";
-
-        if (take_earlier(s))
-                return;
-        if (streq(result, "timeout"))
-                (void) status_fail(s, REASON_TIMEOUT, ETIMEDOUT, "Setting up the disk took too long");
-        else
-                (void) status_fail(s, REASON_INTERNAL, 0, "ccvm-scratch-setup ended early (%s, %s %s)",
-                                   result, getenv("MONITOR_EXIT_CODE") ?: "no exit code",
-                                   getenv("MONITOR_EXIT_STATUS") ?: "");
+int announce_power_off(const char *reason, const char *detail) {
+        log_error("Powering off, as Fallback=fail says.");
+        announce_on_console(reason, detail, "powering off, as Fallback=fail says");
+        return -ECANCELED;
 }

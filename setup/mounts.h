@@ -5,6 +5,7 @@
 
 #include "dirspec.h"
 #include "filesystem.h"
+#include "old_pools.h"
 #include "status.h"
 
 #define POOL_MOUNTS_MAX 32
@@ -41,17 +42,6 @@ size_t pool_sort(const PoolLayout *layout, const DirSpec *ret[static POOL_MOUNTS
  * own), over what is mounted there, unless that is the pool. The path is made if it is not there, and
  * refused if others than root can bend it (place.h). Logs its errors. */
 int pool_bind(const char *root, const DirSpec *d);
-
-/* Pools that are gone, by the numbers that their mounts have in the mount table (mounted.h). */
-typedef struct OldPools {
-        dev_t numbers[8];
-        size_t n;
-} OldPools;
-
-bool old_pools_have(const OldPools *old, dev_t number);
-
-/* The last ones are kept; 0 is none. */
-void old_pools_add(OldPools *old, dev_t number);
 
 /* The same as pool_bind() in the place of an old pool, so that at no time a program gets what lies below it,
  * or where nothing is mounted. What somebody else has mounted stays on top, unless over. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "host.h"
+#include "report.h"
 
 #include <fcntl.h>
 #include <systemd/sd-device.h>
@@ -70,7 +70,7 @@ static bool port_may_come(void) {
         return false;
 }
 
-int host_tell(const char *line) {
+int report_to_host(const char *line) {
         _cleanup_free_ char *node = NULL;
         _cleanup_close_ int fd = -EBADF;
         int r;

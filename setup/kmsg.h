@@ -10,26 +10,26 @@
 
 #include "macro.h"
 
-typedef enum CloneRecord {
-        CLONE_RECORD_OTHER,
-        CLONE_RECORD_FORK, /* the kernel's word that the machine goes on from a snapshot */
-        CLONE_RECORD_KEY,  /* a key is being made */
-} CloneRecord;
+typedef enum KmsgRecord {
+        KMSG_OTHER,
+        KMSG_FORK, /* the kernel's word that the machine goes on from a snapshot */
+        KMSG_KEY,  /* a key is being made */
+} KmsgRecord;
 
 /* The kernel's log, from its start, or -errno. The caller closes it. */
-int clone_open(void);
+int kmsg_open(void);
 
 /* Reads what the log has by now. *cloned becomes whether the last fork is younger than the last key, and
  * stays as it is if neither is found. Lost lines count as a fork: one may be among them. 0, or what read(2)
  * says. */
-int clone_read(int fd, bool *cloned);
+int kmsg_read(int fd, bool *cloned);
 
 /* Waits until the log has more, for ever. 0, or what poll(2) says. */
-int clone_wait(int fd);
+int kmsg_wait(int fd);
 
 /* Says in the log that a key is being made. To be called before it is drawn: a fork in between is taken for
  * a younger one. What the kernel says. */
-int clone_note_key(void);
+int kmsg_note_key(void);
 
 /* What a record of /dev/kmsg (Documentation/ABI/testing/dev-kmsg) is. */
-CloneRecord clone_parse_record(const char *record);
+KmsgRecord kmsg_parse_record(const char *record);

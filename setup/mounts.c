@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "pool.h"
+#include "mounts.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 #include <sys/statvfs.h>
 
 #include "fileio.h"
 #include "log.h"
+#include "mountcalls.h"
 #include "mounted.h"
 #include "mounting.h"
 #include "place.h"
@@ -101,8 +101,9 @@ int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const 
         return r < 0 ? r : finish(filesystem_name(fs), layout, s);
 }
 
-/* noswap: what was to be encrypted must not reach a swap device instead. As many inodes as systemd gives
- * /tmp: the kernel's own limit, by the RAM, is half a page each. */
+/* noswap: what was to be encrypted must not reach a swap device instead. Linux has it since 6.4; status tells
+ * where it is missing and would matter. As many inodes as systemd gives /tmp: the kernel's own limit, by the
+ * RAM, is half a page each. */
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         _cleanup_free_ char *options = NULL;
         char message[MOUNT_MESSAGE_MAX];
@@ -112,9 +113,10 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         r = make_mount_point(s);
         if (r < 0)
                 return r;
-        if (asprintf(&options, "nosuid,nodev,mode=0700,noswap,nr_inodes=1m,size=%s", size) < 0)
+        if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0)
+        if (mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0 &&
+            mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options + strlen("noswap,"), message) < 0)
                 return status_fail(s, REASON_MOUNT, 0,
                                    "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
                                    POOL_DIRECTORY, message);
@@ -154,10 +156,6 @@ static int detach(int place) {
         snprintf(path, sizeof(path), "/proc/self/fd/%i", place);
         return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
 }
-
-#ifndef MOVE_MOUNT_BENEATH
-#define MOVE_MOUNT_BENEATH 0x00000200 /* Linux 6.5 */
-#endif
 
 int pool_attach(int tree, int place, bool instead) {
         const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
@@ -199,21 +197,6 @@ int pool_bind(const char *root, const DirSpec *d) {
         if (place < 0)
                 return place;
         return mounted_by(place, path) == mounted_at(POOL_DIRECTORY) ? 0 : bind_at(place, d, false);
-}
-
-bool old_pools_have(const OldPools *old, dev_t number) {
-        for (size_t i = 0; number != 0 && i < old->n; i++)
-                if (old->numbers[i] == number)
-                        return true;
-        return false;
-}
-
-void old_pools_add(OldPools *old, dev_t number) {
-        if (number == 0 || old_pools_have(old, number))
-                return;
-        if (old->n == ELEMENTSOF(old->numbers))
-                memmove(old->numbers, old->numbers + 1, --old->n * sizeof(dev_t));
-        old->numbers[old->n++] = number;
 }
 
 int pool_replace(const DirSpec *d, const OldPools *old, bool over) {

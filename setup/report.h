@@ -6,4 +6,4 @@
 /* Writes line, which ends in a newline, to the port; without such a port there is nothing to do. Waits at
  * most 1.2 s, and only while the kernel is still finding out which ports there are. -ENOTCONN if nobody
  * listens; other errors of open(2) and write(2). */
-int host_tell(const char *line);
+int report_to_host(const char *line);

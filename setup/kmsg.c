@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "clone.h"
+#include "kmsg.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -9,7 +9,7 @@
 #define RECORD_MAX 8192
 #define KEY_TEXT "ccvm-scratch-setup: A new volume key is made."
 
-int clone_open(void) {
+int kmsg_open(void) {
         int fd = open(LOG, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd;
@@ -17,19 +17,19 @@ int clone_open(void) {
 
 /* "5,1021,12276120,-;random: …": a priority below 8 is the kernel's own, which no program can write. That of
  * a program has a facility in it, by default 1, and so is 8 more. */
-CloneRecord clone_parse_record(const char *record) {
+KmsgRecord kmsg_parse_record(const char *record) {
         const char *text = strchr(record, ';');
 
         if (!text)
-                return CLONE_RECORD_OTHER;
+                return KMSG_OTHER;
         if (record[0] >= '0' && record[0] <= '7' && record[1] == ',' &&
             startswith(text + 1, "random: crng reseeded due to virtual machine fork"))
-                return CLONE_RECORD_FORK;
-        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? CLONE_RECORD_KEY
-                                                                           : CLONE_RECORD_OTHER;
+                return KMSG_FORK;
+        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? KMSG_KEY
+                                                                           : KMSG_OTHER;
 }
 
-int clone_read(int fd, bool *cloned) {
+int kmsg_read(int fd, bool *cloned) {
         char record[RECORD_MAX];
 
         for (;;) {
@@ -44,27 +44,27 @@ int clone_read(int fd, bool *cloned) {
                 if (n < 0 && errno != EINVAL && errno != EINTR)
                         return -errno;
                 record[n < 0 ? 0 : n] = 0;
-                switch (clone_parse_record(record)) {
-                case CLONE_RECORD_FORK:
+                switch (kmsg_parse_record(record)) {
+                case KMSG_FORK:
                         *cloned = true;
                         break;
-                case CLONE_RECORD_KEY:
+                case KMSG_KEY:
                         *cloned = false;
                         break;
-                case CLONE_RECORD_OTHER:
+                case KMSG_OTHER:
                         break;
                 }
         }
 }
 
-int clone_wait(int fd) {
+int kmsg_wait(int fd) {
         struct pollfd p = { .fd = fd, .events = POLLIN };
 
         return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
 /* For debugging: it is on no console. */
-int clone_note_key(void) {
+int kmsg_note_key(void) {
         _cleanup_close_ int fd = open(LOG, O_WRONLY | O_CLOEXEC);
 
         return fd < 0 || dprintf(fd, "<7>" KEY_TEXT "\n") < 0 ? -errno : 0;

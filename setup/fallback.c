@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The verb fallback, of ccvm-scratch-tmpfs.service: a pool in RAM, or none, as was asked for.
+ *
+ * When: after ccvm-scratch-luks.service has failed, or in its place if no disk was asked for; and for a
+ * renewal that has failed (recover.c). Never: over a pool that is there. */
+
+#include "verbs.h"
+
+#include "announce.h"
+#include "attempt.h"
+#include "integrity.h"
+#include "log.h"
+#include "mounts.h"
+
+/* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
+static int fall_back_to_ram(const Options *o, Status *s) {
+        _cleanup_free_ char *disk = s->detail ? strdup(s->detail) : NULL;
+        Reason reason = s->reason;
+        int r;
+
+        /* A run that was killed may not have given back what it had of the RAM. */
+        if (access(TAGS_PATH, F_OK) >= 0)
+                (void) integrity_close(0);
+        r = pool_mount_tmpfs(o->size, &o->layout, s);
+        if (r >= 0)
+                return 0;
+        log_error("%s", s->detail ?: "out of memory");
+        s->state = STATE_NONE;
+        if (reason != REASON_NONE)
+                (void) status_fail(s, reason, 0, "%s; and in its place: %s", disk ?: "no detail",
+                                   s->detail ?: "no detail");
+        return r;
+}
+
+/* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
+static bool take_earlier(Status *s) {
+        _cleanup_(status_done) Status earlier = {};
+
+        if (record_read(&earlier) < 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
+                return false;
+        s->reason = earlier.reason;
+        s->detail = TAKE_PTR(earlier.detail);
+        s->device = TAKE_PTR(earlier.device);
+        memcpy(s->timings_usec, earlier.timings_usec, sizeof(s->timings_usec));
+        return true;
+}
+
+/* Finishes s from what is known of the encrypted disk's unit, which has failed: its status file, and where
+ * it did not come to write one, what the service manager tells of it in $MONITOR_… (systemd.exec(5)). */
+static void explain_failure(Status *s) {
+        const char *result = getenv("MONITOR_SERVICE_RESULT") ?: "no result";
+
+        if (take_earlier(s))
+                return;
+        if (streq(result, "timeout"))
+                (void) status_fail(s, REASON_TIMEOUT, ETIMEDOUT, "Setting up the disk took too long");
+        else
+                (void) status_fail(s, REASON_INTERNAL, 0, "ccvm-scratch-setup ended early (%s, %s %s)",
+                                   result, getenv("MONITOR_EXIT_CODE") ?: "no exit code",
+                                   getenv("MONITOR_EXIT_STATUS") ?: "");
+}
+
+int verb_fallback(const Options *o) {
+        _cleanup_(status_done) Status s = { .state = o->disk ? o->mode : STATE_OFF };
+        int r;
+
+        if (o->disk)
+                explain_failure(&s);
+
+        /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
+        r = attempt_claim();
+        if (r < 0 && r != -EEXIST)
+                (void) log_warning_errno(r, "Failed to mark the attempt");
+
+        r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
+        (void) announce_outcome(&s);
+        if (o->mode_fail)
+                return announce_power_off(reason_to_string(s.reason), s.detail);
+        if (o->disk)
+                announce_on_console(reason_to_string(s.reason), s.detail,
+                                    s.state == STATE_TMPFS ? "using RAM instead" : "going on without");
+        return r;
+}
