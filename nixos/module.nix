@@ -177,7 +177,7 @@ in
           "ram"
         ])
         (if scratch.integrity == "no" then "disk" else "ram")
-        "Where the LUKS2 header is. With ram the image is noise from its first byte; integrity implies it."
+        "Where the LUKS2 header is. With ram nothing on the image has a structure; integrity implies it."
       // {
         defaultText = lib.literalExpression ''if config.ccvm.scratch.integrity == "no" then "disk" else "ram"'';
       };
