@@ -5,8 +5,8 @@
  * generation ID (vmgenid), and gives its random numbers a new seed. It tells no program: since Linux 6.9
  * there is no uevent of it. What there is is the line in its log.
  *
- * Whether a key is from before that line is in the log too: whoever makes a key says so there before. So the
- * log can be read at any time from its start, and nothing is missed. */
+ * Whether a key is from before that line is in the log too: whoever makes a key says so there before. So
+ * the log can be read at any time from its start, and nothing is missed. */
 
 #include "macro.h"
 
