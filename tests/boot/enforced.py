@@ -2,9 +2,12 @@
 """--require-encrypted of the host: the guest itself powers off, and says why. By both ways it is wrapper.py's require-encrypted."""
 
 from cases import directory
+from machine import EROFS, Root, erofs_words
 from registry import case
 from vm import check_equal
-from wrapper import NOT_FOUND, check_console, check_told, wrapped
+from wrapper import check_console, check_told, wrapped
+
+NVME = Root(EROFS.options, lambda machine: [*erofs_words(machine)[:2], "-device", "nvme,drive=root,serial=ccvm-root"])
 
 
 def check_off(vm, status_file, reason):
@@ -16,11 +19,14 @@ def check_off(vm, status_file, reason):
 
 @case
 def enforced_by_credential():
-    """The credential ccvm.fallback wins over a ccvm.conf and the command line, which nobody extends."""
+    """The credential ccvm.fallback wins over a ccvm.conf and the command line, which nobody extends.
+
+    The guest has no driver for the disk: none comes at all.
+    """
     conf = directory() / "conf"
     conf.write_text("[Scratch]\nFallback=none\n")
-    fields = {"fixed": True, "credentials": {"ccvm.conf": f"file={conf}"}}
-    append = f"{NOT_FOUND} ccvm.fallback=tmpfs"
+    fields = {"fixed": True, "root": NVME, "credentials": {"ccvm.conf": f"file={conf}"}}
+    append = "module_blacklist=virtio_blk ccvm.device_timeout=2 ccvm.fallback=tmpfs"
     vm, _, status_file = wrapped("enforced-by-credential", append, options=["--require-encrypted"], **fields)
     check_off(vm, status_file, "device-timeout")
 

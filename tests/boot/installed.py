@@ -308,16 +308,36 @@ def installed_fallback():
 
 INITRAMFS_SCRIPT = Script(("initrd", "systemctl show -P InitRDTimestampMonotonic; cat /run/ccvm-scratch/attempted")) + USE
 
+# A service with a private /var/tmp, which is a directory of the pool.
+LOGIND = Script(
+    (None, """in_logind() { nsenter --mount --target "$(systemctl show -P MainPID systemd-logind)" "$@"; }
+rm /scratch/mine /var/tmp/mine /tmp/x/mine /home/dev/work/mine"""),
+    ("logind", """systemctl start systemd-logind && loginctl list-sessions --no-legend; echo $?
+in_logind findmnt -nro FSROOT /var/tmp | cut -d- -f1-3"""),
+    ("renew", "ccvm-scratch renew --yes 2>&1; echo $?"),
+    ("logind-renewed", """in_logind touch /var/tmp/new && in_logind findmnt -nro FSROOT /var/tmp | cut -d- -f1-3
+find /run/ccvm-scratch/pool/var/tmp/systemd-private-*/tmp/new | wc -l
+systemctl is-active systemd-logind; loginctl list-sessions --no-legend; echo $?"""),
+)
+INITRAMFS_SCRIPT += LOGIND
+
 
 @case(seconds=25)
 def installed_initramfs_tools():
-    """Debian's default initrd: neither systemd nor anything of ours is in it, and all is done in the real root."""
+    """Debian's default initrd: neither systemd nor anything of ours is in it, and all is done in the real root.
+
+    A renewal gives systemd-logind, which has a private /var/tmp, one on the new pool.
+    """
     devices = Image(directory() / "disk", GIB).device()
     append = f"{DISK} {MOUNTS}"
     report = boot("installed-initramfs-tools", UUID, SCSI, append, devices, INITRAMFS_SCRIPT, initrd="initrd-debian")
     check_encrypted(report, GIB)
     check_use(report)
     check_equal(report.lines("initrd"), ["0", "system"], "start of systemd in an initrd, and where the pool was set up")
+    private = "/var/tmp/systemd-private"
+    check_equal(report.lines("logind"), ["0", private], "whether systemd-logind answers, and its /var/tmp")
+    check_equal(report.lines("renew"), ["0"], "renew beside systemd-logind")
+    check_equal(report.lines("logind-renewed"), [private, "1", "active", "0"], "its /var/tmp on the new pool, and itself")
 
 
 # The root has no WWN, without which multipathd takes nothing.
