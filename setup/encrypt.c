@@ -22,12 +22,8 @@ int verb_encrypt(const Options *o) {
         if (r == -EEXIST)
                 return log_error_errno(r,
                                        "The pool was set up in this boot already; refusing to do it again");
-        if (r < 0) {
-                log_error_errno(r, "Failed to mark the attempt");
-                (void) status_fail(&s, REASON_INTERNAL, r, "Failed to mark the attempt");
-                (void) record_write(&s);
-                return r;
-        }
+        if (r < 0)
+                return log_error_errno(r, "Failed to mark the attempt");
         r = set_up(o, &s);
         if (r < 0)
                 return r;

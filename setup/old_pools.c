@@ -24,7 +24,6 @@ void old_pools_add(OldPools *old, dev_t number) {
         old->numbers[old->n++] = number;
 }
 
-/* Of a renewal that was cut off the pools are still to be replaced too. */
 void old_pools_read(OldPools *old) {
         _cleanup_free_ char *text = NULL;
         uint64_t number;

@@ -12,12 +12,6 @@
 #include "mounting.h"
 #include "place.h"
 
-/* A link to the mapping, by which the pool is mounted. PID 1 binds a mount unit to the .device unit of a
- * source that is below /dev, and stops the unit when that device goes: also if another pool is mounted
- * there by then. */
-#define SOURCE STATUS_DIRECTORY "/mapping"
-
-/* The source of a pool in RAM. */
 #define SOURCE_TMPFS "ccvm-scratch"
 
 /* The pool's own directory, by the same rules as a mount point: programs may have been at work above it. */
@@ -78,8 +72,7 @@ int pool_extend(const PoolLayout *layout, Status *s) {
         return 0;
 }
 
-/* Makes what the mounted file system is to have. */
-static int fill(const char *fs_type, const PoolLayout *layout, Status *s) {
+static int try_to_fill(const char *fs_type, const PoolLayout *layout, Status *s) {
         int r;
 
         /* People go in through the mount points, not through here. */
@@ -94,10 +87,10 @@ static int fill(const char *fs_type, const PoolLayout *layout, Status *s) {
         return 0;
 }
 
-static int fill_or_detach(const char *fs_type, const PoolLayout *layout, Status *s) {
-        int r;
+/* Makes what the mounted pool is to have, or detaches it again. */
+static int fill(const char *fs_type, const PoolLayout *layout, Status *s) {
+        int r = try_to_fill(fs_type, layout, s);
 
-        r = fill(fs_type, layout, s);
         if (r < 0)
                 pool_detach();
         return r;
@@ -118,9 +111,9 @@ int pool_mount(const FileSystem *fs, bool discard, Status *s) {
         r = make_mount_point(s);
         if (r < 0)
                 return r;
-        if (symlink(LUKS_NODE, SOURCE) < 0 && errno != EEXIST)
-                return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", SOURCE);
-        return filesystem_mount(fs, SOURCE, POOL_DIRECTORY, discard, s);
+        if (symlink(LUKS_NODE, POOL_SOURCE) < 0 && errno != EEXIST)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_SOURCE);
+        return filesystem_mount(fs, POOL_SOURCE, POOL_DIRECTORY, discard, s);
 }
 
 int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout, Status *s) {
@@ -129,7 +122,7 @@ int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout
         r = pool_mount(fs, discard, s);
         if (r < 0)
                 return r;
-        return fill_or_detach(filesystem_name(fs), layout, s);
+        return fill(filesystem_name(fs), layout, s);
 }
 
 /* noswap: what was to be encrypted must not reach a swap device instead. As many inodes as systemd gives
@@ -150,7 +143,7 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
                                    "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
                                    POOL_DIRECTORY, message);
         s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
-        return fill_or_detach("tmpfs", layout, s);
+        return fill("tmpfs", layout, s);
 }
 
 /* One number for all file systems that have it; newer headers call it FS_IOC_SHUTDOWN. */

@@ -18,6 +18,11 @@ typedef struct PoolLayout {
         bool nix_overlay; /* which is mounted on /nix/store too */
 } PoolLayout;
 
+/* The source of a pool on the disk in the mount table: a link to the mapping. PID 1 takes a source below
+ * /dev for one of its .device units, and when that device goes it stops the mount units that once had this
+ * source: also if another pool is mounted there by then. */
+#define POOL_SOURCE STATUS_DIRECTORY "/mapping"
+
 /* Mounts the file system of the mapping as the pool. */
 int pool_mount(const FileSystem *fs, bool discard, Status *s);
 

@@ -15,6 +15,9 @@
 static int make_and_mount(const Options *o, Status *s, Stopwatch *watch) {
         int r;
 
+        /* mkfs.btrfs refuses a device to which the source of any mount leads, as that of an old pool
+         * does. */
+        (void) unlink(POOL_SOURCE);
         r = filesystem_make(o->file_system, LUKS_NODE, s);
         s->timings_usec[TIMING_MKFS] = stopwatch_lap(watch);
         if (r < 0)
