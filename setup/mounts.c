@@ -6,7 +6,6 @@
 #include <libmount.h>
 #include <sched.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 
 #include "fileio.h"
 #include "log.h"
@@ -130,31 +129,29 @@ static int make_private(const char *path) {
         return pool_make_directory(&(DirSpec) { .path = (char *) path, .mode = 01777 });
 }
 
-/* Enters the mount namespace, for good, and mounts tree there in the place of an old pool. */
-static int enter_and_attach(int namespace, int tree, const char *target, const OldPools *old) {
+static int attach_at(const char *target, int tree, const OldPools *old) {
         _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int place = -EBADF;
+        _cleanup_close_ int place = place_open("", target, false, &path);
 
-        if (setns(namespace, CLONE_NEWNS) < 0)
-                return -errno;
-        place = place_open("", target, false, &path);
         if (place < 0)
                 return place;
-        return old_pools_have(old, mounted_by(place, path)) ? attach(tree, place, true) : -ESTALE;
+        if (!old_pools_have(old, mounted_by(place, path)))
+                return -ESTALE;
+        return attach(tree, place, true);
 }
 
-static int attach_in(int namespace, int tree, const char *target, const OldPools *old) {
-        pid_t child = fork();
-        int wstatus;
+/* Mounts tree on target in the place of an old pool, in the mount namespace. */
+static int attach_in(int namespace, const char *target, int tree, const OldPools *old) {
+        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        int r;
 
-        if (child < 0)
+        if (own < 0 || setns(namespace, CLONE_NEWNS) < 0)
                 return -errno;
-        if (child == 0)
-                _exit(-enter_and_attach(namespace, tree, target, old));
-        while (waitpid(child, &wstatus, 0) < 0)
-                if (errno != EINTR)
-                        return -errno;
-        return WIFEXITED(wstatus) ? -WEXITSTATUS(wstatus) : -EIO;
+        r = attach_at(target, tree, old);
+        /* Nothing that follows may happen in the namespace of a service. */
+        if (setns(own, CLONE_NEWNS) < 0)
+                abort();
+        return r;
 }
 
 /* Replaces the mount fs of the namespace, a private directory, if its mount point is one of layout's. */
@@ -171,7 +168,7 @@ static int replace_private(const PoolLayout *layout, const OldPools *old, int na
         if (r < 0)
                 return r;
         tree = clone_directory(path, d);
-        return tree < 0 ? tree : attach_in(namespace, tree, mnt_fs_get_target(fs), old);
+        return tree < 0 ? tree : attach_in(namespace, mnt_fs_get_target(fs), tree, old);
 }
 
 DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)

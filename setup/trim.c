@@ -8,7 +8,6 @@
 #include "fileio.h"
 #include "filesystem.h"
 #include "log.h"
-#include "parse.h"
 
 /* Writes how many blocks were free when the last pass began, and the byte that it has come to; 0 is the
  * end. */
@@ -20,10 +19,9 @@ static int write_note(uint64_t free_blocks, uint64_t position) {
 }
 
 static bool read_note(uint64_t *ret_free_blocks, uint64_t *ret_position) {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_fclose_ FILE *f = fopen(FREE_PATH, "re");
 
-        return file_read(FREE_PATH, KIB, &text) >= 0 &&
-               sscanf(text, "%" SCNu64 " %" SCNu64, ret_free_blocks, ret_position) == 2;
+        return f && fscanf(f, "%" SCNu64 " %" SCNu64, ret_free_blocks, ret_position) == 2;
 }
 
 void trim_note_all(void) {
