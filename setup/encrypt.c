@@ -19,11 +19,11 @@ int verb_encrypt(const Options *o) {
         int r;
 
         r = record_claim();
-        if (r == -EEXIST)
-                return log_error_errno(r,
+        if (r == 0)
+                return log_error_errno(-EEXIST,
                                        "The pool was set up in this boot already; refusing to do it again");
         if (r < 0)
-                return log_error_errno(r, "Failed to mark the attempt");
+                return r;
         r = set_up(o, &s);
         if (r < 0)
                 return r;

@@ -129,25 +129,26 @@ static int make_private(const char *path) {
         return pool_make_directory(&(DirSpec) { .path = (char *) path, .mode = 01777 });
 }
 
-static int attach_at(const char *target, int tree, const OldPools *old) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int place = place_open("", target, false, &path);
+/* Opens path if what is mounted there is an old pool; else -ENOENT, or as place_open(). */
+static int open_old(const char *path, const OldPools *old) {
+        _cleanup_free_ char *real = NULL;
+        _cleanup_close_ int place = place_open("", path, false, &real);
 
         if (place < 0)
                 return place;
-        if (!old_pools_have(old, mounted_by(place, path)))
-                return -ESTALE;
-        return attach(tree, place, true);
+        return old_pools_have(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
 }
 
 /* Mounts tree on target in the place of an old pool, in the mount namespace. */
 static int attach_in(int namespace, const char *target, int tree, const OldPools *old) {
-        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), place = -EBADF;
         int r;
 
         if (own < 0 || setns(namespace, CLONE_NEWNS) < 0)
                 return -errno;
-        r = attach_at(target, tree, old);
+        r = place = open_old(target, old);
+        if (place >= 0)
+                r = attach(tree, place, true);
         /* Nothing that follows may happen in the namespace of a service. */
         if (setns(own, CLONE_NEWNS) < 0)
                 abort();
@@ -209,16 +210,6 @@ void mounts_replace(const PoolLayout *layout, const OldPools *old, bool over) {
         for (struct dirent *e; d && (e = readdir(d));)
                 if (parse_unsigned(e->d_name, INT32_MAX, &pid) >= 0)
                         replace_in_namespace(layout, old, e->d_name);
-}
-
-/* Opens path if what is mounted there is an old pool; else -ENOENT, or as place_open(). */
-static int open_old(const char *path, const OldPools *old) {
-        _cleanup_free_ char *real = NULL;
-        _cleanup_close_ int place = place_open("", path, false, &real);
-
-        if (place < 0)
-                return place;
-        return old_pools_have(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
 }
 
 void mounts_abandon(const PoolLayout *layout, const OldPools *old) {
