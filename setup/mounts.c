@@ -3,6 +3,7 @@
 #include "mounts.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libmount.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -16,6 +17,41 @@
 #ifndef MOVE_MOUNT_BENEATH
 #define MOVE_MOUNT_BENEATH 0x00000200 /* Linux 6.5 */
 #endif
+
+static bool is_old(const OldPools *old, dev_t number) {
+        for (size_t i = 0; number != 0 && i < old->n; i++)
+                if (old->numbers[i] == number)
+                        return true;
+        return false;
+}
+
+void old_pools_add(OldPools *old, dev_t number) {
+        if (number == 0 || is_old(old, number))
+                return;
+        if (old->n == ELEMENTSOF(old->numbers))
+                memmove(old->numbers, old->numbers + 1, --old->n * sizeof(dev_t));
+        old->numbers[old->n++] = number;
+}
+
+void old_pools_read(OldPools *old) {
+        _cleanup_fclose_ FILE *f = fopen(RENEWING_PATH, "re");
+        uint64_t number;
+
+        while (f && fscanf(f, "%" SCNu64, &number) == 1)
+                old_pools_add(old, number);
+}
+
+int old_pools_write(const OldPools *old) {
+        char text[ELEMENTSOF(old->numbers) * 21 + 1] = "";
+        int r;
+
+        for (size_t i = 0, l = 0; i < old->n; i++)
+                l += sprintf(text + l, "%" PRIu64 " ", (uint64_t) old->numbers[i]);
+        r = file_write_atomic(RENEWING_PATH, text, 0644);
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", RENEWING_PATH);
+        return 0;
+}
 
 static int detach(int place) {
         char path[32];
@@ -78,11 +114,11 @@ static void mount_directory(const char *root, const DirSpec *d, const OldPools *
         if (place < 0)
                 return;
         top = mounted_by(place, path);
-        if (top == mounted_at(POOL_DIRECTORY) || (top != 0 && !over && !old_pools_have(old, top)))
+        if (top == mounted_at(POOL_DIRECTORY) || (top != 0 && !over && !is_old(old, top)))
                 return;
         r = tree = clone_directory(d->path, d);
         if (r >= 0)
-                r = attach(tree, place, old_pools_have(old, top));
+                r = attach(tree, place, is_old(old, top));
         if (r < 0)
                 log_error_errno(r, "Failed to mount the pool on '%s'", d->path);
 }
@@ -136,7 +172,7 @@ static int open_old(const char *path, const OldPools *old) {
 
         if (place < 0)
                 return place;
-        return old_pools_have(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
+        return is_old(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
 }
 
 /* Mounts tree on target in the place of an old pool, in the mount namespace. */
@@ -193,7 +229,7 @@ static void replace_in_namespace(const PoolLayout *layout, const OldPools *old, 
         while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0) {
                 int r;
 
-                if (!old_pools_have(old, mnt_fs_get_devno(fs)) || !mounted_is_private(fs))
+                if (!is_old(old, mnt_fs_get_devno(fs)) || !mounted_is_private(fs))
                         continue;
                 r = replace_private(layout, old, namespace, fs);
                 if (r < 0)
@@ -220,7 +256,7 @@ void mounts_abandon(const PoolLayout *layout, const OldPools *old) {
         }
 }
 
-int mounts_remove(const char *path, const OldPools *old) {
+int mounts_detach(const char *path, const OldPools *old) {
         for (;;) {
                 _cleanup_close_ int place = open_old(path, old);
                 int r;
