@@ -8,7 +8,7 @@
 
 #include "verbs.h"
 
-#include "set_up.h"
+#include "encrypt.h"
 
 int verb_close(const Options *o) {
         const char *result = getenv("SERVICE_RESULT");
@@ -16,5 +16,5 @@ int verb_close(const Options *o) {
         if (result && streq(result, "success"))
                 return 0;
         pool_detach();
-        return take_down(o);
+        return close_disk(o);
 }

@@ -68,10 +68,7 @@ int verb_fallback(const Options *o) {
                 explain_failure(&s);
 
         /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
-        r = record_claim();
-        if (r < 0 && r != -EEXIST)
-                log_warning_errno(r, "Failed to mark the attempt");
-
+        (void) record_claim();
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) announce_outcome(&s);
         if (o->mode_fail)

@@ -3,6 +3,7 @@
 #include "mounts.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libmount.h>
 #include <sched.h>
 
@@ -12,6 +13,41 @@
 #include "mounted.h"
 #include "parse.h"
 #include "place.h"
+
+static bool is_old(const OldPools *old, dev_t number) {
+        for (size_t i = 0; number != 0 && i < old->n; i++)
+                if (old->numbers[i] == number)
+                        return true;
+        return false;
+}
+
+void old_pools_add(OldPools *old, dev_t number) {
+        if (number == 0 || is_old(old, number))
+                return;
+        if (old->n == ELEMENTSOF(old->numbers))
+                memmove(old->numbers, old->numbers + 1, --old->n * sizeof(dev_t));
+        old->numbers[old->n++] = number;
+}
+
+void old_pools_read(OldPools *old) {
+        _cleanup_fclose_ FILE *f = fopen(RENEWING_PATH, "re");
+        uint64_t number;
+
+        while (f && fscanf(f, "%" SCNu64, &number) == 1)
+                old_pools_add(old, number);
+}
+
+int old_pools_write(const OldPools *old) {
+        char text[ELEMENTSOF(old->numbers) * 21 + 1] = "";
+        int r;
+
+        for (size_t i = 0, l = 0; i < old->n; i++)
+                l += sprintf(text + l, "%" PRIu64 " ", (uint64_t) old->numbers[i]);
+        r = file_write_atomic(RENEWING_PATH, text, 0644);
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", RENEWING_PATH);
+        return 0;
+}
 
 static int detach(int place) {
         char path[32];
@@ -74,11 +110,11 @@ static void mount_directory(const char *root, const DirSpec *d, const OldPools *
         if (place < 0)
                 return;
         top = mounted_by(place, path);
-        if (top == mounted_at(POOL_DIRECTORY) || (top != 0 && !over && !old_pools_have(old, top)))
+        if (top == mounted_at(POOL_DIRECTORY) || (top != 0 && !over && !is_old(old, top)))
                 return;
         r = tree = clone_directory(d->path, d);
         if (r >= 0)
-                r = attach(tree, place, old_pools_have(old, top));
+                r = attach(tree, place, is_old(old, top));
         if (r < 0)
                 log_error_errno(r, "Failed to mount the pool on '%s'", d->path);
 }
@@ -125,25 +161,26 @@ static int make_private(const char *path) {
         return pool_make_directory(&(DirSpec) { .path = (char *) path, .mode = 01777 });
 }
 
-static int attach_at(const char *target, int tree, const OldPools *old) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int place = place_open("", target, false, &path);
+/* Opens path if what is mounted there is an old pool; else -ENOENT, or as place_open(). */
+static int open_old(const char *path, const OldPools *old) {
+        _cleanup_free_ char *real = NULL;
+        _cleanup_close_ int place = place_open("", path, false, &real);
 
         if (place < 0)
                 return place;
-        if (!old_pools_have(old, mounted_by(place, path)))
-                return -ESTALE;
-        return attach(tree, place, true);
+        return is_old(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
 }
 
 /* Mounts tree on target in the place of an old pool, in the mount namespace. */
 static int attach_in(int namespace, const char *target, int tree, const OldPools *old) {
-        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), place = -EBADF;
         int r;
 
         if (own < 0 || setns(namespace, CLONE_NEWNS) < 0)
                 return -errno;
-        r = attach_at(target, tree, old);
+        r = place = open_old(target, old);
+        if (place >= 0)
+                r = attach(tree, place, true);
         /* Nothing that follows may happen in the namespace of a service. */
         if (setns(own, CLONE_NEWNS) < 0)
                 abort();
@@ -188,7 +225,7 @@ static void replace_in_namespace(const PoolLayout *layout, const OldPools *old, 
         while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0) {
                 int r;
 
-                if (!old_pools_have(old, mnt_fs_get_devno(fs)) || !mounted_is_private(fs))
+                if (!is_old(old, mnt_fs_get_devno(fs)) || !mounted_is_private(fs))
                         continue;
                 r = replace_private(layout, old, namespace, fs);
                 if (r < 0)
@@ -207,16 +244,6 @@ void mounts_replace(const PoolLayout *layout, const OldPools *old, bool over) {
                         replace_in_namespace(layout, old, e->d_name);
 }
 
-/* Opens path if what is mounted there is an old pool; else -ENOENT, or as place_open(). */
-static int open_old(const char *path, const OldPools *old) {
-        _cleanup_free_ char *real = NULL;
-        _cleanup_close_ int place = place_open("", path, false, &real);
-
-        if (place < 0)
-                return place;
-        return old_pools_have(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
-}
-
 void mounts_abandon(const PoolLayout *layout, const OldPools *old) {
         for (size_t i = 0; i < layout->n_mounts; i++) {
                 _cleanup_close_ int place = open_old(layout->mounts[i].path, old);
@@ -225,7 +252,7 @@ void mounts_abandon(const PoolLayout *layout, const OldPools *old) {
         }
 }
 
-int mounts_remove(const char *path, const OldPools *old) {
+int mounts_detach(const char *path, const OldPools *old) {
         for (;;) {
                 _cleanup_close_ int place = open_old(path, old);
                 int r;

@@ -5,8 +5,21 @@
  * services on it (PrivateTmp= in systemd.exec(5)), each in the mount namespace of a service. All log their
  * errors; a mount point that cannot be used costs itself. */
 
-#include "old_pools.h"
 #include "pool.h"
+
+/* Pools that are gone while their mounts may not be, by the device numbers of these in the mount table
+ * (mounted.h). */
+typedef struct OldPools {
+        dev_t numbers[8];
+        size_t n;
+} OldPools;
+
+/* Adds number, unless it is 0; the last ones are kept. */
+void old_pools_add(OldPools *old, dev_t number);
+
+/* Reads and writes the file that keeps them as long as a renewal is under way, also one that was cut off. */
+void old_pools_read(OldPools *old);
+int old_pools_write(const OldPools *old);
 
 /* Mounts the directories on their paths below the directory root ("" for the system's own), the outer ones
  * first, over what is mounted there, unless that is the pool. A path is made if it is not there, and
@@ -22,4 +35,4 @@ void mounts_abandon(const PoolLayout *layout, const OldPools *old);
 
 /* Unmounts old pools from path, as often as there is one on top; what is somebody else's is left alone. 0,
  * or what umount(2) gives. */
-int mounts_remove(const char *path, const OldPools *old);
+int mounts_detach(const char *path, const OldPools *old);

@@ -13,15 +13,14 @@
 int record_claim(void) {
         const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
         _cleanup_close_ int fd = -EBADF;
-        int r;
 
-        r = mkdir_parents(STATUS_DIRECTORY, 0755);
-        if (r < 0)
-                return r;
+        (void) mkdir_parents(STATUS_DIRECTORY, 0755);
         fd = open(ATTEMPTED_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+        if (fd < 0 && errno == EEXIST)
+                return 0;
         if (fd < 0 || write(fd, where, strlen(where)) < 0)
-                return -errno;
-        return 0;
+                return log_error_errno(errno, "Failed to create '%s'", ATTEMPTED_PATH);
+        return 1;
 }
 
 int record_write(const Status *s) {

@@ -2,14 +2,14 @@
 #pragma once
 
 /* The files in /run/ccvm-scratch: that the pool was set up in this boot, or that it was tried, and how it
- * went. All log their errors, but record_claim(). */
+ * went. All log their errors. */
 
 #include "status.h"
 
 /* Creates the marker of an attempt, of which there is one a boot: the initrd's targets are started two or
  * three times, and without the marker the second start would format the disk under the live pool. Its text
- * says where it was made: "initrd" or "system", which the generator of the real root reads. -EEXIST if it
- * is there already, or the errors of open(2), which the caller logs. */
+ * says where it was made: "initrd" or "system", which the generator of the real root reads. 1, or 0 if it
+ * is there already; else the errors of open(2). */
 int record_claim(void);
 
 /* Writes s to the status file. */

@@ -8,9 +8,9 @@
 
 #include "verbs.h"
 
+#include "encrypt.h"
 #include "mounted.h"
 #include "mounts.h"
-#include "set_up.h"
 
 int verb_recover(const Options *o) {
         OldPools old = {};
@@ -28,8 +28,8 @@ int verb_recover(const Options *o) {
                 mounts_replace(&o->layout, &old, o->bind);
         else if (o->mode == STATE_NONE)
                 for (size_t i = 0; i < o->layout.n_mounts; i++)
-                        (void) mounts_remove(o->layout.mounts[i].path, &old);
-        (void) take_down(o);
+                        (void) mounts_detach(o->layout.mounts[i].path, &old);
+        (void) close_disk(o);
         (void) unlink(RENEWING_PATH);
         return r;
 }

@@ -11,11 +11,11 @@
 #include <fcntl.h>
 
 #include "announce.h"
+#include "encrypt.h"
 #include "log.h"
 #include "mounted.h"
 #include "mounts.h"
 #include "record.h"
-#include "set_up.h"
 #include "users.h"
 #include "wipe.h"
 
@@ -111,7 +111,7 @@ int verb_renew(const Options *o) {
         r = put_aside(o, &old);
         if (r < 0)
                 return r;
-        r = set_up(o, &s);
+        r = encrypt_disk(o, &s);
         if (r < 0)
                 return r;
         mounts_replace(&o->layout, &old, o->bind);

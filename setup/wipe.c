@@ -79,9 +79,9 @@ static int remove_mounts(const Status *before) {
         int r, failed = 0;
 
         for (char **m = before->mounts; m && *m; m++)
-                failed |= mounts_remove(*m, &old) < 0;
+                failed |= mounts_detach(*m, &old) < 0;
         if (!failed)
-                failed |= mounts_remove(POOL_DIRECTORY, &old) < 0;
+                failed |= mounts_detach(POOL_DIRECTORY, &old) < 0;
         r = mapping_remove(LUKS_MAPPING);
         if (r < 0)
                 log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);

@@ -135,10 +135,11 @@ def seconds(line):
 def snapshot_then_disk():
     """VmDisk=hotplug: a VM is saved before it has a disk, and each that goes on from it gets one, and a key, of its own.
 
-    The second is saved once more, with the disk, and what goes on from that is a clone, of which OnClone=warn tells.
+    The second is saved once more, with the disk, and what goes on from that is a clone, of which OnClone=warn tells. On
+    btrfs, whose mkfs looks into the mount table, where the old pool still is at a renewal.
     """
     where = directory()
-    options = "ccvm.vm_disk=hotplug ccvm.nix=no"
+    options = "ccvm.vm_disk=hotplug ccvm.nix=no ccvm.fstype=btrfs"
     images = [Image(where / f"disk{i}", GIB) for i in range(4)]
 
     def machine(number, saved="saved", more=()):

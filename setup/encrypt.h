@@ -8,7 +8,7 @@
 
 /* Makes the encrypted pool on the disk and mounts it; no marker is looked at. A failure leaves nothing
  * behind. The outcome is in s and in the status file, and a success is announced. */
-int set_up(const Options *o, Status *s);
+int encrypt_disk(const Options *o, Status *s);
 
 /* Removes the mapping, and what is below it. Whoever uses it gets I/O errors. */
-int take_down(const Options *o);
+int close_disk(const Options *o);
