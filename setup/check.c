@@ -15,9 +15,9 @@ int verb_check(const Options *o) {
 
         r = record_load(&s);
         if (r < 0)
-                return o->mode_fail
-                               ? announce_power_off("no status", "nobody has set the pool up, or said why not")
-                               : r;
+                return o->mode_fail ? announce_power_off("no status",
+                                                         "nobody has set the pool up, or said why not")
+                                    : r;
         r = announce_missing(&s);
         /* The initrd may have fallen back before anybody told it not to. */
         if (o->mode_fail && s.state == STATE_TMPFS)

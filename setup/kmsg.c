@@ -25,8 +25,7 @@ KmsgRecord kmsg_parse_record(const char *record) {
         if (record[0] >= '0' && record[0] <= '7' && record[1] == ',' &&
             startswith(text + 1, "random: crng reseeded due to virtual machine fork"))
                 return KMSG_FORK;
-        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? KMSG_KEY
-                                                                           : KMSG_OTHER;
+        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? KMSG_KEY : KMSG_OTHER;
 }
 
 int kmsg_read(int fd, bool *cloned) {

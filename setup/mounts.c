@@ -10,7 +10,7 @@
 #include "fileio.h"
 #include "log.h"
 #include "mounted.h"
-#include "mounting.h"
+#include "mount.h"
 #include "place.h"
 
 /* The pool's own directory, by the same rules as a mount point: programs may have been at work above it. */
@@ -97,7 +97,7 @@ int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const 
 
         r = make_mount_point(s);
         if (r >= 0)
-                r = filesystem_mount(fs, node, POOL_DIRECTORY, discard, s);
+                r = filesystem_mount(fs, node, POOL_DIRECTORY, discard, &s->failure);
         return r < 0 ? r : finish(filesystem_name(fs), layout, s);
 }
 
@@ -105,7 +105,6 @@ int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const 
  * /tmp: the kernel's own limit, by the RAM, is half a page each. */
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         _cleanup_free_ char *options = NULL;
-        char message[MOUNT_MESSAGE_MAX];
         struct statvfs v;
         int r;
 
@@ -114,10 +113,9 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
                 return r;
         if (asprintf(&options, "nosuid,nodev,mode=0700,noswap,nr_inodes=1m,size=%s", size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0)
-                return status_fail(s, REASON_MOUNT, 0,
-                                   "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
-                                   POOL_DIRECTORY, message);
+        r = mount_fs(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options, &s->failure);
+        if (r < 0)
+                return r;
         s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
         return finish("tmpfs", layout, s);
 }

@@ -98,7 +98,7 @@ static int renew_begin(const Options *o, const Status *before) {
         announce_forget_health();
         abandon(&o->layout, &old);
         pool_detach();
-        r = luks_put_aside();
+        r = luks_release_renamed();
         return r < 0 ? log_error_errno(r, "Failed to put the mapping '%s' aside", LUKS_MAPPING) : 0;
 }
 

@@ -6,19 +6,37 @@
 #include "clock.h"
 #include "device.h"
 #include "discard.h"
-#include "kernel.h"
+#include "integrity.h"
 #include "kmsg.h"
 #include "log.h"
 #include "trim.h"
 
+static int fill_disk(const LuksFacts *facts, const LuksOptions *o, Status *s) {
+        s->mapper = strdup(LUKS_NODE);
+        s->uuid = strdup(facts->uuid);
+        s->cipher = strdup(facts->cipher);
+        s->header = strdup(o->header_in_ram ? "ram" : "disk");
+        s->integrity = strdup(o->integrity ? INTEGRITY_NAME : "no");
+        if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+        s->key_size = facts->key_size;
+        s->sector_size = facts->sector_size;
+        s->size_bytes = facts->size;
+        s->keyslots = facts->keyslots;
+        return 0;
+}
+
 /* A failure is noted in s and leaves nothing behind. */
-static int try_set_up(const Options *o, Status *s) {
+static int set_up(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
+        LuksFacts facts;
         bool discarded;
         int r;
 
-        r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, s, &device);
+        r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, &s->failure,
+                        &device);
+        s->device = device.node ? strdup(device.node) : NULL;
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
         if (r < 0)
                 return r;
@@ -30,12 +48,16 @@ static int try_set_up(const Options *o, Status *s) {
         r = kmsg_note_key();
         if (r < 0)
                 (void) log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
-        r = luks_open(&device, &o->luks, s);
+        r = luks_open(&device, &o->luks, &s->failure, &facts);
+        s->timings_usec[TIMING_FORMAT] += facts.format_usec;
+        s->timings_usec[TIMING_ACTIVATE] = facts.activate_usec;
         if (r < 0)
                 return r;
 
         (void) stopwatch_lap(&watch);
-        r = filesystem_make(o->file_system, LUKS_NODE, s);
+        r = fill_disk(&facts, &o->luks, s);
+        if (r >= 0)
+                r = filesystem_make(o->file_system, LUKS_NODE, &s->failure);
         s->timings_usec[TIMING_MKFS] = stopwatch_lap(&watch);
         if (r >= 0)
                 r = pool_mount_disk(o->file_system, LUKS_NODE, o->luks.discard, &o->layout, s);
@@ -45,15 +67,6 @@ static int try_set_up(const Options *o, Status *s) {
         /* What is written and freed before the first look leaves as much free as there was. */
         else if (discarded && !filesystem_trims(o->file_system))
                 trim_note_all();
-        return r;
-}
-
-/* From the disk to the mounted pool, likewise. */
-static int set_up(const Options *o, Status *s) {
-        int r = try_set_up(o, s);
-
-        if (r < 0)
-                kernel_explain(filesystem_name(o->file_system), o->luks.integrity, s);
         return r;
 }
 

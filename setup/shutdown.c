@@ -46,6 +46,6 @@ int verb_shutdown(const Options *o) {
                 return 0;
         }
         abandon_disk();
-        r = luks_remove_later();
+        r = luks_release();
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }

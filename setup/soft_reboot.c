@@ -11,6 +11,7 @@
 #include "announce.h"
 #include "attempt.h"
 #include "log.h"
+#include "mapping.h"
 #include "mounts.h"
 
 /* What is told of it stays true: the generator of the next userspace finds the pool and writes the mounts.
@@ -27,7 +28,7 @@ static int keep_pool(void) {
         if (!fs)
                 return log_error_errno(-EBADMSG, "Failed to read '%s'", STATUS_PATH);
         /* Its options are those of the first mount, whatever these are. */
-        r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s);
+        r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s.failure);
         if (r < 0)
                 log_error("%s", s.detail ?: "Out of memory");
         /* The mark of an overlay, by which the next one is refused. */
@@ -40,9 +41,11 @@ int verb_forget(const Options *o) {
         int r;
 
         pool_detach();
-        r = luks_close_unused();
-        if (r == -EBUSY)
+        r = mapping_is_in_use(LUKS_MAPPING);
+        if (r > 0)
                 return keep_pool();
+        if (r == 0)
+                r = luks_close(0);
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         r = attempt_forget();

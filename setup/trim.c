@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
+#include "discard.h"
 #include "fileio.h"
 #include "filesystem.h"
 #include "log.h"
@@ -58,7 +59,7 @@ int trim_some(const Status *s) {
         /* What is freed meanwhile before that place changes the number: then all is done again. */
         if (position == 0)
                 free_blocks = v.f_bfree;
-        r = filesystem_trim(POOL_DIRECTORY, &position);
+        r = discard_free(POOL_DIRECTORY, &position);
         if (r >= 0)
                 r = write_note(free_blocks, r > 0 ? 0 : position);
         return r < 0 ? log_warning_errno(r, "Failed to give freed blocks back") : 0;

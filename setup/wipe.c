@@ -7,6 +7,8 @@
 
 #include "verbs.h"
 
+#include <signal.h>
+
 #include "announce.h"
 #include "clock.h"
 #include "integrity.h"
@@ -46,7 +48,7 @@ static int wipe_integrity(Status *s) {
 }
 
 /* Nothing ends the process in between but SIGKILL: whoever uses the mapping would wait for good. */
-static int fail_in_time(uint64_t length) {
+static int fail_in_time(void) {
         sigset_t all, before;
         int r;
 
@@ -55,20 +57,17 @@ static int fail_in_time(uint64_t length) {
         (void) sigprocmask(SIG_BLOCK, &all, &before);
         r = suspend_in_time();
         if (r >= 0)
-                r = mapping_fail(LUKS_MAPPING, length);
+                r = mapping_replace_by_error(LUKS_MAPPING);
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }
 
 int wipe_key(Status *s) {
-        uint64_t length;
         int r;
 
-        r = mapping_get_length(LUKS_MAPPING, &length);
+        r = fail_in_time();
         if (r == -ENODEV)
                 return wipe_integrity(s);
-        if (r >= 0)
-                r = fail_in_time(length);
         if (r == -ETIMEDOUT)
                 return status_fail(s, REASON_INTERNAL, 0,
                                    "The disk does not finish what was sent to it, and the kernel keeps the "
@@ -87,7 +86,7 @@ static int wipe_mounts(const Status *before, Status *s) {
         }
         if (r >= 0)
                 r = pool_unmount(POOL_DIRECTORY, &old);
-        q = mapping_remove(LUKS_MAPPING);
+        q = mapping_release(LUKS_MAPPING);
         r = r < 0 ? r : q;
         return r < 0 ? status_fail(s, REASON_WIPED, r, "The key is destroyed, but not all mounts are gone")
                      : 0;

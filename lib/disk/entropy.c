@@ -29,7 +29,8 @@ static void add_clocks(FILE *f) {
         }
 }
 
-/* The real-time clock is the host's: it goes on while a snapshot lies on a disk. */
+/* Adds names of the machine, and the real-time clock, which is the host's: it goes on while a snapshot lies
+ * on a disk. */
 static void add_files(FILE *f, const char *root) {
         static const char *const patterns[] = {
                 "/sys/class/rtc/rtc*/since_epoch",  "/sys/class/dmi/id/product_uuid",
@@ -52,7 +53,7 @@ static void add_files(FILE *f, const char *root) {
         }
 }
 
-/* Where it is plugged in, and its size. */
+/* Adds where the disk is plugged in, and its size. */
 static void add_disk(FILE *f, const char *root, const Device *disk) {
         _cleanup_free_ char *link = NULL;
         char place[512];
@@ -65,26 +66,35 @@ static void add_disk(FILE *f, const char *root, const Device *disk) {
         (void) fwrite(&disk->size, sizeof(disk->size), 1, f);
 }
 
-static void add_hardware(FILE *f, const char *root) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        char bytes[HARDWARE_SIZE];
+static size_t read_hardware(int fd, char *bytes, size_t max) {
+        unsigned tries = 0;
         size_t size = 0;
 
-        if (asprintf(&path, "%s/dev/hwrng", root) >= 0)
-                fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        for (size_t i = 0; fd >= 0 && size < sizeof(bytes) && i < HARDWARE_TRIES;) {
-                ssize_t n = read(fd, bytes + size, sizeof(bytes) - size);
-                if (n == 0 || (n < 0 && errno != EAGAIN))
-                        break;
+        while (size < max && tries < HARDWARE_TRIES) {
+                ssize_t n = read(fd, bytes + size, max - size);
                 if (n > 0) {
                         size += n;
                         continue;
                 }
-                i++;
+                if (n == 0 || errno != EAGAIN)
+                        break;
+                tries++;
                 (void) usleep(HARDWARE_PAUSE_USEC);
         }
-        (void) fwrite(bytes, 1, size, f);
+        return size;
+}
+
+static void add_hardware(FILE *f, const char *root) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        char bytes[HARDWARE_SIZE];
+
+        if (asprintf(&path, "%s/dev/hwrng", root) < 0)
+                return;
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        (void) fwrite(bytes, 1, read_hardware(fd, bytes, sizeof(bytes)), f);
         explicit_bzero(bytes, sizeof(bytes));
 }
 
@@ -104,7 +114,9 @@ int entropy_write(int fd, const char *root, const Device *disk) {
                 return -ENOMEM;
         n = write(fd, text, size);
         explicit_bzero(text, size);
-        return n == (ssize_t) size ? 0 : n < 0 ? -errno : -EIO;
+        if (n < 0)
+                return -errno;
+        return n == (ssize_t) size ? 0 : -EIO;
 }
 
 int entropy_renew(const Device *disk) {

@@ -3,7 +3,9 @@
 
 /* Random numbers of this virtual machine's own. One that goes on from a snapshot has the state of the
  * kernel's generator in its memory, as all others that go on from it: for up to a minute they draw the same
- * numbers, unless a generation ID (vmgenid) tells the kernel. Not each hypervisor gives one. */
+ * numbers, unless a generation ID (vmgenid) tells the kernel. Not each hypervisor gives one.
+ *
+ * Used right before each key is drawn, in the boot and in a renewal. */
 
 #include "device.h"
 
@@ -13,5 +15,6 @@
  * is random already stays so. Takes 10 ms at most. What the kernel says. */
 int entropy_renew(const Device *disk);
 
-/* Writes what tells to fd. root is where /sys and /dev are, "" but in tests. What write(2) says. */
+/* Writes what tells machines apart to fd. root is where /sys and /dev are, "" but in tests. What write(2)
+ * says. */
 int entropy_write(int fd, const char *root, const Device *disk);

@@ -3,13 +3,14 @@
 #include "integrity.h"
 
 #include <inttypes.h>
+#include <sys/sysmacros.h>
 
 #include "cryptsetup.h"
 #include "fileio.h"
 #include "log.h"
 #include "mapping.h"
 #include "parse.h"
-#include "table.h"
+#include "status.h"
 #include "tags.h"
 
 #define MAPPING "ccvm-scratch_dif"
@@ -28,49 +29,54 @@
  * disk, this is its beginning. */
 #define PART MAPPING "_part"
 
-/* dm-integrity leaves a rest over that is no sector. */
-static uint64_t mapped_size(const Device *disk) {
-        return disk->size / SECTOR_SIZE * SECTOR_SIZE;
+/* libcryptsetup has a mapping with a random name while it formats. */
+#define TEMPORARY "temporary-cryptsetup-"
+
+/* dm-integrity leaves over what is no whole sector. */
+static uint64_t mapped_size(const Device *data) {
+        return data->size / SECTOR_SIZE * SECTOR_SIZE;
 }
 
 uint64_t integrity_size(uint64_t room) {
-        return room < 2 * METADATA_SIZE ? 0 : (room - METADATA_SIZE) / TAG_SIZE * SECTOR_SIZE / MIB * MIB;
+        if (room < 2 * METADATA_SIZE)
+                return 0;
+        return (room - METADATA_SIZE) / TAG_SIZE * SECTOR_SIZE / MIB * MIB;
 }
 
-/* As much of the disk as has tags with room in the RAM. A copy of disk if that is all. */
-static int limit(const Device *disk, Status *s, Device *ret) {
+/* Gives the part of the disk whose tags have room in the RAM: all of it, or a mapping of its beginning. */
+static int open_part(const Device *disk, Failure *f, Device *ret) {
         _cleanup_(device_done) Device part = { .number = disk->number, .size = disk->size };
-        uint64_t room, size;
+        _cleanup_free_ char *meminfo = NULL;
+        uint64_t size;
         int r;
 
-        r = tags_read_room(&room);
+        r = file_read("/proc/meminfo", 64 * KIB, &meminfo);
         if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r, "Failed to find out how much RAM there is");
-        size = integrity_size(room);
+                return failure_set(f, REASON_INTERNAL, r, "Failed to find out how much RAM there is");
+        size = integrity_size(tags_room(meminfo));
         if (size == 0)
-                return status_fail(s, REASON_FORMAT, ENOMEM, "Failed to find RAM for tags");
-        part.node = strdup(size < disk->size ? "/dev/mapper/" PART : disk->node);
-        if (!part.node)
-                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to limit the mapping");
+                return failure_set(f, REASON_FORMAT, ENOMEM, "Failed to find RAM for tags");
         if (size < disk->size) {
                 part.size = size;
                 r = mapping_create(PART, disk->number, size / 512, &part.number);
                 if (r < 0)
-                        return status_fail(s, REASON_ACTIVATE, r,
-                                           "Failed to make a mapping of a part of the disk");
-                status_note(s,
-                            "Of the %" PRIu64 " MiB of the disk %" PRIu64
-                            " MiB are used, as the RAM has no room for the tags of more",
-                            disk->size / MIB, size / MIB);
+                        return cryptsetup_fail(f, REASON_ACTIVATE, r, "Failed to map a part of the disk",
+                                               "linear");
+                failure_note(f,
+                             "Of the %" PRIu64 " MiB of the disk %" PRIu64
+                             " MiB are used, as the RAM has no room for the tags of more",
+                             disk->size / MIB, size / MIB);
         }
-        *ret = part;
-        part.node = NULL;
+        part.node = strdup(size < disk->size ? "/dev/mapper/" PART : disk->node);
+        if (!part.node)
+                return failure_set(f, REASON_INTERNAL, ENOMEM, "Failed to map a part of the disk");
+        *ret = TAKE_DEVICE(part);
         return 0;
 }
 
 /* Without a journal: it keeps data and tags together over a crash, which neither outlives. */
-static int make_mapping(const Device *disk, const Device *tags, bool discard, const SafeMemory *key,
-                        Status *s) {
+static int activate(const Device *data, const Device *tags, bool discard, const SafeMemory *key,
+                    Failure *f) {
         _cleanup_crypt_ struct crypt_device *cd = NULL;
         const struct crypt_params_integrity params = {
                 .journal_size = JOURNAL_SIZE,
@@ -79,76 +85,83 @@ static int make_mapping(const Device *disk, const Device *tags, bool discard, co
                 .integrity = HASH,
                 .integrity_key_size = KEY_SIZE,
         };
-        uint32_t flags = CRYPT_ACTIVATE_PRIVATE | CRYPT_ACTIVATE_NO_JOURNAL |
-                         (discard ? CRYPT_ACTIVATE_ALLOW_DISCARDS : 0);
+        uint32_t flags = CRYPT_ACTIVATE_PRIVATE | CRYPT_ACTIVATE_NO_JOURNAL;
         int r;
 
-        r = crypt_init_data_device(&cd, tags->node, disk->node);
-        if (r >= 0) {
-                /* What was never written has the constant tag of a discarded sector (tags.c). Since Linux
-                 * 7.2 that tag can be a keyed checksum, as whoever can write to the tags can forge the
-                 * constant; these are in the guest's RAM. */
-                crypt_set_compatibility(cd, CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD);
-                r = crypt_format(cd, CRYPT_INTEGRITY, NULL, NULL, NULL, key, KEY_SIZE, (void *) &params);
-        }
+        r = crypt_init_data_device(&cd, tags->node, data->node);
         if (r < 0)
-                return cryptsetup_fail(s, REASON_FORMAT, r, "Failed to format the tags");
+                return cryptsetup_fail(f, REASON_FORMAT, r, "Failed to open the device for the tags",
+                                       "integrity");
+        /* What was never written has the constant tag of a discarded sector (tags.h). Since Linux 7.2 that
+         * tag can be a keyed checksum, as whoever can write to the tags can forge the constant; these are in
+         * the guest's RAM. */
+        crypt_set_compatibility(cd, CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD);
+        r = crypt_format(cd, CRYPT_INTEGRITY, NULL, NULL, NULL, key, KEY_SIZE, (void *) &params);
+        if (r < 0)
+                return cryptsetup_fail(f, REASON_FORMAT, r, "Failed to format the tags", "integrity");
+        if (discard)
+                flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
         r = crypt_activate_by_volume_key(cd, MAPPING, key, KEY_SIZE, flags);
-        return r < 0 ? cryptsetup_fail(s, REASON_ACTIVATE, r, "Failed to activate the integrity mapping")
-                     : 0;
-}
-
-/* Compares the kernel's table with what was asked for. */
-static int verify(const Device *disk, const Device *tags, bool discard, Status *s, Device *ret) {
-        const IntegrityTable wanted = {
-                .length = mapped_size(disk) / 512,
-                .device = disk->number,
-                .tag_size = TAG_SIZE,
-                .mode = 'D',
-                .meta_device = tags->number,
-                .sector_size = SECTOR_SIZE,
-                .hash = HASH,
-                .key_size = KEY_SIZE * 8,
-                .allow_discards = discard,
-        };
-        const char *difference;
-        IntegrityTable t;
-        int r;
-
-        r = table_read_integrity(MAPPING, &t);
         if (r < 0)
-                return status_fail(s, REASON_VERIFY, r, "There is no integrity target of the expected form");
-        difference = table_integrity_difference(&t, &wanted);
-        if (difference)
-                return status_fail(s, REASON_VERIFY, 0,
-                                   "The integrity target has another %s than was asked for", difference);
-        ret->number = t.number;
-        ret->size = t.length * 512;
-        ret->node = strdup(NODE);
-        return ret->node ? 0 : status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+                return cryptsetup_fail(f, REASON_ACTIVATE, r, "Failed to activate the integrity mapping",
+                                       "integrity");
+        return 0;
 }
 
-static int open_on(const Device *data, bool discard, const SafeMemory *key, Status *s, Device *ret) {
-        _cleanup_(device_done) Device tags = {};
-        int r;
+/* Compares the kernel's table (dm-integrity.rst) with what was asked for. */
+static int verify(const Device *data, const Device *tags, bool discard, Failure *f) {
+        char device[24], meta_device[48], tag_size[24], block_size[32];
+        const Table wanted = {
+                .type = "integrity",
+                .length = mapped_size(data) / 512,
+                .key_size = KEY_SIZE,
+                .positional = { device, "0", tag_size, "D" }, /* D: direct, without a journal */
+                .options = { meta_device, block_size, "internal_hash:" HASH ":" TABLE_KEY,
+                             discard ? "allow_discards" : NULL },
+                .insignificant = { "journal_sectors:", "interleave_sectors:", "buffer_sectors:",
+                                   "fix_padding", "fix_hmac" },
+        };
 
-        r = tags_make(METADATA_SIZE + mapped_size(data) / SECTOR_SIZE * TAG_SIZE, s, &tags);
-        if (r >= 0)
-                r = make_mapping(data, &tags, discard, key, s);
-        return r < 0 ? r : verify(data, &tags, discard, s, ret);
+        (void) snprintf(device, sizeof(device), "%u:%u", major(data->number), minor(data->number));
+        (void) snprintf(meta_device, sizeof(meta_device), "meta_device:%u:%u", major(tags->number),
+                        minor(tags->number));
+        (void) snprintf(tag_size, sizeof(tag_size), "%u", TAG_SIZE);
+        (void) snprintf(block_size, sizeof(block_size), "block_size:%u", SECTOR_SIZE);
+        return mapping_verify(MAPPING, &wanted, f);
 }
 
-int integrity_open(const Device *disk, bool discard, Status *s, Device *ret) {
-        _cleanup_(device_done) Device data = {};
+static int open_layers(const Device *disk, bool discard, Failure *f, Device *ret) {
+        _cleanup_(device_done) Device data = {}, tags = {}, mapping = {};
         _cleanup_key_ SafeMemory *key = NULL;
         int r;
 
-        r = cryptsetup_make_key(disk, KEY_SIZE, &key);
+        r = cryptsetup_make_key(disk, KEY_SIZE, f, &key);
         if (r < 0)
-                return status_fail(s, REASON_RNG, r, "Failed to get an integrity key from the kernel");
-        r = limit(disk, s, &data);
-        if (r >= 0)
-                r = open_on(&data, discard, key, s, ret);
+                return r;
+        r = open_part(disk, f, &data);
+        if (r < 0)
+                return r;
+        r = tags_open(METADATA_SIZE + mapped_size(&data) / SECTOR_SIZE * TAG_SIZE, f, &tags);
+        if (r < 0)
+                return r;
+        r = activate(&data, &tags, discard, key, f);
+        if (r < 0)
+                return r;
+        r = verify(&data, &tags, discard, f);
+        if (r < 0)
+                return r;
+        mapping.size = mapped_size(&data);
+        mapping.node = strdup(NODE);
+        if (!mapping.node || mapping_get_number(MAPPING, &mapping.number) < 0)
+                return failure_set(f, REASON_INTERNAL, 0, "Failed to find the integrity mapping");
+        *ret = TAKE_DEVICE(mapping);
+        return 0;
+}
+
+int integrity_open(const Device *disk, bool discard, Failure *f, Device *ret) {
+        int r;
+
+        r = open_layers(disk, discard, f, ret);
         if (r < 0)
                 (void) integrity_close(disk->number);
         return r;
@@ -168,29 +181,24 @@ void integrity_check(void) {
                 (void) file_write_atomic(MISMATCHES_PATH, text, 0644);
 }
 
-/* libcryptsetup has one with a random name while it formats. */
-static int close_temporary(dev_t below) {
-        return below ? mapping_take_down_all("temporary-cryptsetup-", below) : 0;
-}
-
+/* Goes on after an error, and returns the first. */
 int integrity_close(dev_t disk) {
         dev_t part = 0;
         int results[5], r = 0;
 
         (void) mapping_get_number(PART, &part);
-        results[0] = mapping_take_down(MAPPING);
-        results[1] = close_temporary(disk);
-        results[2] = close_temporary(part);
-        results[3] = mapping_take_down(PART);
-        results[4] = tags_remove();
+        results[0] = mapping_close(MAPPING);
+        results[1] = disk ? mapping_close_all(TEMPORARY, disk) : 0;
+        results[2] = part ? mapping_close_all(TEMPORARY, part) : 0;
+        results[3] = mapping_close(PART);
+        results[4] = tags_close();
         for (size_t i = 0; i < ELEMENTSOF(results); i++)
                 r = r < 0 ? r : results[i];
         return r;
 }
 
-/* The device in RAM goes with the RAM. */
-int integrity_remove_later(void) {
-        int r = mapping_remove(MAPPING), q = mapping_remove(PART);
+int integrity_release(void) {
+        int r = mapping_release(MAPPING), q = mapping_release(PART);
 
         return r < 0 ? r : q;
 }
