@@ -63,7 +63,7 @@ static int set_up(const Options *o, Status *s) {
                 r = pool_mount_disk(o->file_system, LUKS_NODE, o->luks.discard, &o->layout, s);
         s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
         if (r < 0)
-                (void) luks_close(device.number);
+                (void) luks_close();
         /* What is written and freed before the first look leaves as much free as there was. */
         else if (discarded && !filesystem_trims(o->file_system))
                 trim_note_all();
@@ -91,10 +91,8 @@ int set_up_pool(const Options *o, Status *s) {
 }
 
 int take_down_pool(const Options *o) {
-        dev_t disk = 0;
         int r;
 
-        (void) device_find_number(o->serial, &disk);
-        r = luks_close(disk);
+        r = luks_close();
         return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
 }

@@ -45,7 +45,7 @@ int verb_forget(const Options *o) {
         if (r > 0)
                 return keep_pool();
         if (r == 0)
-                r = luks_close(0);
+                r = luks_close();
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         r = attempt_forget();

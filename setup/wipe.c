@@ -39,7 +39,7 @@ static int suspend_in_time(void) {
 
 /* The key that makes the tags, and these. */
 static int wipe_integrity(Status *s) {
-        int r = integrity_close(0);
+        int r = integrity_close();
 
         if (r >= 0)
                 return 0;

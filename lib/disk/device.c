@@ -142,20 +142,6 @@ int device_find(const char *serial, uint64_t size_min, Failure *f, Device *ret) 
         return check_disk(size_min, f, ret);
 }
 
-int device_find_number(const char *serial, dev_t *ret) {
-        _cleanup_free_ char *node = NULL;
-        struct stat st;
-        int r;
-
-        r = find_node(serial, &node);
-        if (r < 0)
-                return r;
-        if (stat(node, &st) < 0)
-                return -errno;
-        *ret = st.st_rdev;
-        return 0;
-}
-
 static void lower_attribute(sd_device *device, const char *name, uint64_t max) {
         char text[24];
         const char *value;

@@ -3,8 +3,8 @@
 
 /* Finding the disk, by its serial alone: what is on it is the host's to write, so it decides nothing.
  *
- * Used first when the disk is set up, in the boot and in a renewal, and when what a killed process has left
- * is to be ended. Nothing of a disk is read or written here. */
+ * Used first when the disk is set up, in the boot and in a renewal. Nothing of a disk is read or written
+ * here. */
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,13 +22,10 @@ void device_done(Device *d);
 
 #define TAKE_DEVICE(d) TAKE_GENERIC(d, Device, ((Device) {}))
 
-/* Finds the one whole disk with this serial, writable, of at least size_min bytes, and claimed by nobody. If
- * one was found and refused, its node is in ret all the same. The caller calls device_done(), also after a
+/* Finds the one whole disk with this serial, writable, of at least size_min bytes, and not in use. If one
+ * was found and refused, its node is in ret all the same. The caller calls device_done(), also after a
  * failure. */
 int device_find(const char *serial, uint64_t size_min, Failure *f, Device *ret);
-
-/* Finds only the number of the one disk with this serial, whatever else it is. -ENODEV, -ENOTUNIQ. */
-int device_find_number(const char *serial, dev_t *ret);
 
 /* Bounds what the kernel sends to the disk at once, to 128 requests of 256 KiB: what has been sent cannot be
  * taken back, and wipe and shutdown wait for it. Less stays as it is; errors are of no consequence. */

@@ -52,7 +52,9 @@ static int discard_range(void *userdata, uint64_t start, uint64_t length) {
         uint64_t range[] = { start, length };
         Target *t = userdata;
 
-        t->error = ioctl(t->fd, BLKDISCARD, range) < 0 ? -errno : 0;
+        t->error = 0;
+        if (ioctl(t->fd, BLKDISCARD, range) < 0)
+                t->error = -errno;
         return t->error;
 }
 
@@ -78,7 +80,9 @@ static int trim_range(void *userdata, uint64_t start, uint64_t length) {
                 .minlen = FREE_EXTENT_MIN,
         };
 
-        t->error = ioctl(t->fd, FITRIM, &range) < 0 ? -errno : 0;
+        t->error = 0;
+        if (ioctl(t->fd, FITRIM, &range) < 0)
+                t->error = -errno;
         return t->error;
 }
 

@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 
@@ -18,6 +19,8 @@
 #define HARDWARE_SIZE 256
 #define HARDWARE_TRIES 10
 #define HARDWARE_PAUSE_USEC 1000
+
+#define RANDOM_TIMEOUT 8 /* seconds; well within TimeoutStartSec= of the unit */
 
 static void add_clocks(FILE *f) {
         static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW };
@@ -119,7 +122,11 @@ int entropy_write(int fd, const char *root, const Device *disk) {
         return n == (ssize_t) size ? 0 : -EIO;
 }
 
-int entropy_renew(const Device *disk) {
+/* Mixes into the kernel's generator what tells this machine from its clones: clocks, names of the machine,
+ * the disk's place and size, the addresses of network cards, and what a hardware generator gives. Then has
+ * the kernel make a new seed of all that, with the CPU's own random numbers or else its cycle counter. What
+ * is random already stays so. Takes 10 ms at most. */
+static int reseed(const Device *disk) {
         _cleanup_close_ int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
         int r;
 
@@ -131,5 +138,41 @@ int entropy_renew(const Device *disk) {
         if (r < 0)
                 return r;
         /* One that was never seeded makes its first seed of this too. */
-        return ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA ? -errno : 0;
+        if (ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA)
+                return -errno;
+        return 0;
+}
+
+/* From the kernel's generator once that is seeded and never before, which /dev/urandom would not tell. The
+ * call has to block: where the CPU has no RDRAND and the VM no virtio-rng, the kernel makes entropy out
+ * of its own jitter, but only while a program waits for it. That takes about a second; the alarm bounds
+ * the odd machine where it never ends. */
+static int draw(Key *key, size_t size) {
+        ssize_t n;
+        int e;
+
+        interrupt_after(RANDOM_TIMEOUT);
+        n = getrandom(key->bytes, size, 0);
+        e = errno;
+        interrupt_after(0);
+        if (n == (ssize_t) size)
+                return 0;
+        return n < 0 && e != EINTR ? -e : -ETIMEDOUT;
+}
+
+int key_make(const Device *disk, size_t size, Failure *f, Key *ret) {
+        int r;
+
+        r = reseed(disk);
+        if (r < 0)
+                return failure_set(f, REASON_RNG, r,
+                                   "Failed to reseed the kernel's random number generator");
+        r = draw(ret, size);
+        if (r < 0)
+                return failure_set(f, REASON_RNG, r, "Failed to get a key from the kernel");
+        return 0;
+}
+
+void key_wipe(Key *key) {
+        explicit_bzero(key, sizeof(*key));
 }

@@ -5,15 +5,22 @@
  * kernel's generator in its memory, as all others that go on from it: for up to a minute they draw the same
  * numbers, unless a generation ID (vmgenid) tells the kernel. Not each hypervisor gives one.
  *
- * Used right before each key is drawn, in the boot and in a renewal. */
+ * Used when the disk is set up, in the boot and in a renewal. No key is ever in memory that is not locked.
+ * */
 
 #include "device.h"
 
-/* Mixes into the kernel's generator what tells this machine from its clones: clocks, names of the machine,
- * the disk's place and size, the addresses of network cards, and what a hardware generator gives. Then has
- * the kernel make a new seed of all that, with the CPU's own random numbers or else its cycle counter. What
- * is random already stays so. Takes 10 ms at most. What the kernel says. */
-int entropy_renew(const Device *disk);
+/* A key, which is wiped at the end of its scope. The process has locked its memory (luks.c). */
+typedef struct Key {
+        uint8_t bytes[64];
+} Key;
+
+void key_wipe(Key *key);
+#define _cleanup_key_ _cleanup_(key_wipe)
+
+/* Draws size bytes of a new key, others than clones of this virtual machine draw. REASON_RNG: also if the
+ * kernel's generator is not seeded within seconds. */
+int key_make(const Device *disk, size_t size, Failure *f, Key *ret);
 
 /* Writes what tells machines apart to fd. root is where /sys and /dev are, "" but in tests. What write(2)
  * says. */

@@ -120,8 +120,11 @@ static const char *search_path(void) {
 
 bool filesystem_has_program(const FileSystem *fs) {
         _cleanup_free_ char *list = strdup(search_path());
+        char *save;
 
-        for (char *save, *d = list ? strtok_r(list, ":", &save) : NULL; d; d = strtok_r(NULL, ":", &save)) {
+        if (!list)
+                return false;
+        for (char *d = strtok_r(list, ":", &save); d; d = strtok_r(NULL, ":", &save)) {
                 _cleanup_free_ char *path = NULL;
                 if (asprintf(&path, "%s/%s", d, fs->mkfs[0]) >= 0 && access(path, X_OK) >= 0)
                         return true;

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <sys/sysmacros.h>
 
-#include "cryptsetup.h"
+#include "entropy.h"
 #include "fileio.h"
 #include "log.h"
 #include "mapping.h"
@@ -14,28 +14,18 @@
 #include "tags.h"
 
 #define MAPPING "ccvm-scratch_dif"
-#define NODE "/dev/mapper/" MAPPING
 
-#define HASH "hmac(sha256)"
+/* dm-integrity takes all of the device that it is given: where there is no room for the tags of all of the
+ * disk, this is its beginning. */
+#define PART MAPPING "_part"
+
 #define KEY_SIZE 32      /* bytes, as many as the hash has */
 #define TAG_SIZE 16U     /* bytes of it: who guesses one has a chance of 2^-128, and an I/O error else */
 #define SECTOR_SIZE 4096 /* bytes that have a tag */
 
 /* The superblock, the journal, which is there and not used, and what rounding costs. */
 #define METADATA_SIZE MIB
-#define JOURNAL_SIZE (64 * KIB)
-
-/* dm-integrity takes all of the device that it is given: where there is no room for the tags of all of the
- * disk, this is its beginning. */
-#define PART MAPPING "_part"
-
-/* libcryptsetup has a mapping with a random name while it formats. */
-#define TEMPORARY "temporary-cryptsetup-"
-
-/* dm-integrity leaves over what is no whole sector. */
-static uint64_t mapped_size(const Device *data) {
-        return data->size / SECTOR_SIZE * SECTOR_SIZE;
-}
+#define JOURNAL_SECTORS 128 /* of 512 bytes */
 
 uint64_t integrity_size(uint64_t room) {
         if (room < 2 * METADATA_SIZE)
@@ -43,10 +33,30 @@ uint64_t integrity_size(uint64_t room) {
         return (room - METADATA_SIZE) / TAG_SIZE * SECTOR_SIZE / MIB * MIB;
 }
 
-/* Gives the part of the disk whose tags have room in the RAM: all of it, or a mapping of its beginning. */
+static int map(const char *name, const char *type, uint64_t size, const char *params, Failure *f,
+               Device *ret) {
+        const Target target = { .length = size / 512, .type = type, .params = params };
+        _cleanup_(device_done) Device d = { .size = size };
+        int r;
+
+        if (asprintf(&d.node, "/dev/mapper/%s", name) < 0) {
+                d.node = NULL;
+                return failure_set(f, REASON_INTERNAL, ENOMEM, "Failed to make the mapping '%s'", name);
+        }
+        r = mapping_create(name, &target, &d.number);
+        if (r < 0) {
+                (void) failure_set(f, REASON_ACTIVATE, r, "Failed to make the mapping '%s'", name);
+                mapping_explain(type, f);
+                return r;
+        }
+        *ret = TAKE_DEVICE(d);
+        return 0;
+}
+
+/* Gives the part of the disk whose tags have room in the RAM: a mapping of its beginning, or all of it. */
 static int open_part(const Device *disk, Failure *f, Device *ret) {
-        _cleanup_(device_done) Device part = { .number = disk->number, .size = disk->size };
         _cleanup_free_ char *meminfo = NULL;
+        char params[32];
         uint64_t size;
         int r;
 
@@ -56,106 +66,62 @@ static int open_part(const Device *disk, Failure *f, Device *ret) {
         size = integrity_size(tags_room(meminfo));
         if (size == 0)
                 return failure_set(f, REASON_FORMAT, ENOMEM, "Failed to find RAM for tags");
-        if (size < disk->size) {
-                part.size = size;
-                r = mapping_create(PART, disk->number, size / 512, &part.number);
-                if (r < 0)
-                        return cryptsetup_fail(f, REASON_ACTIVATE, r, "Failed to map a part of the disk",
-                                               "linear");
-                failure_note(f,
-                             "Of the %" PRIu64 " MiB of the disk %" PRIu64
-                             " MiB are used, as the RAM has no room for the tags of more",
-                             disk->size / MIB, size / MIB);
+        if (size >= disk->size) {
+                *ret = (Device) { .number = disk->number, .size = disk->size };
+                return 0;
         }
-        part.node = strdup(size < disk->size ? "/dev/mapper/" PART : disk->node);
-        if (!part.node)
-                return failure_set(f, REASON_INTERNAL, ENOMEM, "Failed to map a part of the disk");
-        *ret = TAKE_DEVICE(part);
-        return 0;
+        failure_note(f,
+                     "Of the %" PRIu64 " MiB of the disk %" PRIu64
+                     " MiB are used, as the RAM has no room for the tags of more",
+                     disk->size / MIB, size / MIB);
+        (void) snprintf(params, sizeof(params), "%u:%u 0", major(disk->number), minor(disk->number));
+        return map(PART, "linear", size, params, f, ret);
 }
 
-/* Without a journal: it keeps data and tags together over a crash, which neither outlives. */
-static int activate(const Device *data, const Device *tags, bool discard, const SafeMemory *key,
-                    Failure *f) {
-        _cleanup_crypt_ struct crypt_device *cd = NULL;
-        const struct crypt_params_integrity params = {
-                .journal_size = JOURNAL_SIZE,
-                .tag_size = TAG_SIZE,
-                .sector_size = SECTOR_SIZE,
-                .integrity = HASH,
-                .integrity_key_size = KEY_SIZE,
-        };
-        uint32_t flags = CRYPT_ACTIVATE_PRIVATE | CRYPT_ACTIVATE_NO_JOURNAL;
+static void format_hex(const Key *key, char *hex) {
+        for (size_t i = 0; i < KEY_SIZE; i++)
+                sprintf(hex + 2 * i, "%02x", key->bytes[i]);
+}
+
+/* Makes the mapping (dm-integrity.rst). The kernel formats the tags, as their superblock is zero. Direct
+ * writes (D), without the journal: that keeps data and tags together over a crash, which neither outlives.
+ * What was never written has the constant tag of a discarded sector (tags.h). Since Linux 7.2 that tag can
+ * be a keyed checksum (allow_discards_keyed), as who can write to the tags can forge the constant; these
+ * are in the guest's RAM. */
+static int map_integrity(const Device *data, const Device *tags, bool discard, const Key *key, Failure *f,
+                         Device *ret) {
+        char hex[2 * KEY_SIZE + 1], params[256];
         int r;
 
-        r = crypt_init_data_device(&cd, tags->node, data->node);
-        if (r < 0)
-                return cryptsetup_fail(f, REASON_FORMAT, r, "Failed to open the device for the tags",
-                                       "integrity");
-        /* What was never written has the constant tag of a discarded sector (tags.h). Since Linux 7.2 that
-         * tag can be a keyed checksum, as whoever can write to the tags can forge the constant; these are in
-         * the guest's RAM. */
-        crypt_set_compatibility(cd, CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD);
-        r = crypt_format(cd, CRYPT_INTEGRITY, NULL, NULL, NULL, key, KEY_SIZE, (void *) &params);
-        if (r < 0)
-                return cryptsetup_fail(f, REASON_FORMAT, r, "Failed to format the tags", "integrity");
-        if (discard)
-                flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
-        r = crypt_activate_by_volume_key(cd, MAPPING, key, KEY_SIZE, flags);
-        if (r < 0)
-                return cryptsetup_fail(f, REASON_ACTIVATE, r, "Failed to activate the integrity mapping",
-                                       "integrity");
-        return 0;
-}
-
-/* Compares the kernel's table (dm-integrity.rst) with what was asked for. */
-static int verify(const Device *data, const Device *tags, bool discard, Failure *f) {
-        char device[24], meta_device[48], tag_size[24], block_size[32];
-        const Table wanted = {
-                .type = "integrity",
-                .length = mapped_size(data) / 512,
-                .key_size = KEY_SIZE,
-                .positional = { device, "0", tag_size, "D" }, /* D: direct, without a journal */
-                .options = { meta_device, block_size, "internal_hash:" HASH ":" TABLE_KEY,
-                             discard ? "allow_discards" : NULL },
-                .insignificant = { "journal_sectors:", "interleave_sectors:", "buffer_sectors:",
-                                   "fix_padding", "fix_hmac" },
-        };
-
-        (void) snprintf(device, sizeof(device), "%u:%u", major(data->number), minor(data->number));
-        (void) snprintf(meta_device, sizeof(meta_device), "meta_device:%u:%u", major(tags->number),
-                        minor(tags->number));
-        (void) snprintf(tag_size, sizeof(tag_size), "%u", TAG_SIZE);
-        (void) snprintf(block_size, sizeof(block_size), "block_size:%u", SECTOR_SIZE);
-        return mapping_verify(MAPPING, &wanted, f);
+        format_hex(key, hex);
+        (void) snprintf(params, sizeof(params),
+                        "%u:%u 0 %u D %i meta_device:%u:%u block_size:%u journal_sectors:%u fix_hmac "
+                        "internal_hash:hmac(sha256):%s%s",
+                        major(data->number), minor(data->number), TAG_SIZE, discard ? 6 : 5,
+                        major(tags->number), minor(tags->number), SECTOR_SIZE, JOURNAL_SECTORS, hex,
+                        discard ? " allow_discards" : "");
+        r = map(MAPPING, "integrity", data->size, params, f, ret);
+        explicit_bzero(hex, sizeof(hex));
+        explicit_bzero(params, sizeof(params));
+        return r;
 }
 
 static int open_layers(const Device *disk, bool discard, Failure *f, Device *ret) {
-        _cleanup_(device_done) Device data = {}, tags = {}, mapping = {};
-        _cleanup_key_ SafeMemory *key = NULL;
+        _cleanup_(device_done) Device data = {}, tags = {};
+        _cleanup_key_ Key key = {};
         int r;
 
-        r = cryptsetup_make_key(disk, KEY_SIZE, f, &key);
+        r = key_make(disk, KEY_SIZE, f, &key);
         if (r < 0)
                 return r;
         r = open_part(disk, f, &data);
         if (r < 0)
                 return r;
-        r = tags_open(METADATA_SIZE + mapped_size(&data) / SECTOR_SIZE * TAG_SIZE, f, &tags);
+        data.size -= data.size % SECTOR_SIZE; /* the kernel leaves over what is no whole sector */
+        r = tags_open(METADATA_SIZE + data.size / SECTOR_SIZE * TAG_SIZE, f, &tags);
         if (r < 0)
                 return r;
-        r = activate(&data, &tags, discard, key, f);
-        if (r < 0)
-                return r;
-        r = verify(&data, &tags, discard, f);
-        if (r < 0)
-                return r;
-        mapping.size = mapped_size(&data);
-        mapping.node = strdup(NODE);
-        if (!mapping.node || mapping_get_number(MAPPING, &mapping.number) < 0)
-                return failure_set(f, REASON_INTERNAL, 0, "Failed to find the integrity mapping");
-        *ret = TAKE_DEVICE(mapping);
-        return 0;
+        return map_integrity(&data, &tags, discard, &key, f, ret);
 }
 
 int integrity_open(const Device *disk, bool discard, Failure *f, Device *ret) {
@@ -163,7 +129,7 @@ int integrity_open(const Device *disk, bool discard, Failure *f, Device *ret) {
 
         r = open_layers(disk, discard, f, ret);
         if (r < 0)
-                (void) integrity_close(disk->number);
+                (void) integrity_close();
         return r;
 }
 
@@ -181,17 +147,10 @@ void integrity_check(void) {
                 (void) file_write_atomic(MISMATCHES_PATH, text, 0644);
 }
 
-/* Goes on after an error, and returns the first. */
-int integrity_close(dev_t disk) {
-        dev_t part = 0;
-        int results[5], r = 0;
+int integrity_close(void) {
+        int results[] = { mapping_close(MAPPING), mapping_close(PART), tags_close() };
+        int r = 0;
 
-        (void) mapping_get_number(PART, &part);
-        results[0] = mapping_close(MAPPING);
-        results[1] = disk ? mapping_close_all(TEMPORARY, disk) : 0;
-        results[2] = part ? mapping_close_all(TEMPORARY, part) : 0;
-        results[3] = mapping_close(PART);
-        results[4] = tags_close();
         for (size_t i = 0; i < ELEMENTSOF(results); i++)
                 r = r < 0 ? r : results[i];
         return r;

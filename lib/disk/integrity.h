@@ -23,10 +23,9 @@ uint64_t integrity_size(uint64_t room);
  * first time that is logged, and noted in MISMATCHES_PATH for everybody. */
 void integrity_check(void);
 
-/* Ends what integrity_open() makes, also in an earlier process that was killed in the middle of its work on
- * this disk (0: unknown); what uses it gets I/O errors. dm-crypt has to be ended before. 0 also if there is
- * none. */
-int integrity_close(dev_t disk);
+/* Ends what integrity_open() makes, also in an earlier process that was killed in the middle of its work;
+ * what uses it gets I/O errors. dm-crypt has to be ended before. 0 also if there is none. */
+int integrity_close(void);
 
 /* Lets the mappings go with their last user; the device in RAM goes with the RAM. 0 also if there are none.
  * */

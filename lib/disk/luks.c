@@ -4,13 +4,14 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <libcryptsetup.h>
 #include <linux/keyctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "clock.h"
-#include "cryptsetup.h"
+#include "entropy.h"
 #include "integrity.h"
 #include "mapping.h"
 
@@ -30,7 +31,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 
-/* What is needed while the mapping is made, and gone before anything uses it. */
+/* Holds what is needed while the mapping is made. */
 typedef struct Context {
         struct crypt_device *cd;
         int header_fd; /* memfd with the header, for Header=ram */
@@ -39,6 +40,20 @@ typedef struct Context {
 static void context_done(Context *c) {
         crypt_free(c->cd);
         safe_close(c->header_fd);
+}
+
+/* libcryptsetup tells the cause of an error only in its log; the last such line becomes the detail. */
+static char last_error[256];
+
+static void on_log(int level, const char *message, void *userdata) {
+        if (level == CRYPT_LOG_ERROR)
+                snprintf(last_error, sizeof(last_error), "%.*s", (int) strcspn(message, "\n"), message);
+}
+
+static int fail(Failure *f, Reason reason, int error, const char *what) {
+        (void) failure_set(f, reason, error, "%s%s%s", what, last_error[0] ? ": " : "", last_error);
+        mapping_explain("crypt", f);
+        return error;
 }
 
 /* Makes a context whose header is on the disk, or in a memfd. */
@@ -71,7 +86,7 @@ static uint64_t data_offset(const LuksOptions *o) {
         return o->header_in_ram ? 0 : DATA_OFFSET;
 }
 
-static int format(Context *c, const Device *disk, const SafeMemory *key, const LuksOptions *o) {
+static int format(Context *c, const Device *disk, const Key *key, const LuksOptions *o) {
         /* For the digest by which LUKS2 knows the volume key again. Stretching protects weak secrets, and
          * this one has 512 random bits; 1000 is the least that the format allows. */
         const struct crypt_pbkdf_type pbkdf = {
@@ -98,7 +113,7 @@ static int format(Context *c, const Device *disk, const SafeMemory *key, const L
         if (r < 0)
                 return r;
         return crypt_format(c->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
-                            key, KEY_SIZE, &params);
+                            (const char *) key->bytes, KEY_SIZE, &params);
 }
 
 /* libcryptsetup hands the key to dm-crypt through the thread keyring, and leaves it there for the end of the
@@ -112,13 +127,13 @@ static void forget_uploaded_key(void) {
 /* Private: udev makes the node, and no rule looks for a file system or a partition table in what is noise
  * yet. With dm-crypt's work queues, so that all CPUs encrypt what one program writes: without them small
  * writes would be a third faster, and with two CPUs large ones that much slower. */
-static int activate(Context *c, const SafeMemory *key, const LuksOptions *o) {
+static int activate(Context *c, const Key *key, const LuksOptions *o) {
         uint32_t flags = CRYPT_ACTIVATE_PRIVATE;
         int r;
 
         if (o->discard)
                 flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
-        r = crypt_activate_by_volume_key(c->cd, LUKS_MAPPING, key, KEY_SIZE, flags);
+        r = crypt_activate_by_volume_key(c->cd, LUKS_MAPPING, (const char *) key->bytes, KEY_SIZE, flags);
         forget_uploaded_key();
         return r;
 }
@@ -165,20 +180,24 @@ static int verify(Context *c, const Device *disk, const LuksOptions *o, Failure 
 /* The key, and each copy of it in libcryptsetup, is gone with the return. */
 static int open_mapping(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
         _cleanup_(context_done) Context c = { .header_fd = -EBADF };
-        _cleanup_key_ SafeMemory *key = NULL;
+        _cleanup_key_ Key key = {};
         Stopwatch watch = stopwatch_start();
         int r;
 
-        r = cryptsetup_make_key(disk, KEY_SIZE, f, &key);
+        r = key_make(disk, KEY_SIZE, f, &key);
         if (r < 0)
                 return r;
-        r = format(&c, disk, key, o);
+        crypt_set_log_callback(NULL, on_log, NULL);
+        /* Locks are for several programs that read and write one header. This one has a single writer and no
+         * reader, and the initrd need not have a directory for them. */
+        (void) crypt_metadata_locking(NULL, 0);
+        r = format(&c, disk, &key, o);
         ret->format_usec += stopwatch_lap(&watch);
         if (r < 0)
-                return cryptsetup_fail(f, REASON_FORMAT, r, "Failed to format the disk", "crypt");
-        r = activate(&c, key, o);
+                return fail(f, REASON_FORMAT, r, "Failed to format the disk");
+        r = activate(&c, &key, o);
         if (r < 0)
-                return cryptsetup_fail(f, REASON_ACTIVATE, r, "Failed to activate the mapping", "crypt");
+                return fail(f, REASON_ACTIVATE, r, "Failed to activate the mapping");
         r = verify(&c, disk, o, f, ret);
         ret->activate_usec = stopwatch_lap(&watch);
         return r;
@@ -189,7 +208,6 @@ static int open_layers(const Device *disk, const LuksOptions *o, Failure *f, Luk
         Stopwatch watch = stopwatch_start();
         int r;
 
-        cryptsetup_prepare();
         if (!o->integrity)
                 return open_mapping(disk, o, f, ret);
         r = integrity_open(disk, o->discard, f, &below);
@@ -209,12 +227,12 @@ int luks_open(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *r
         r = open_layers(disk, o, f, ret);
         (void) munlockall();
         if (r < 0)
-                (void) luks_close(disk->number);
+                (void) luks_close();
         return r;
 }
 
-int luks_close(dev_t disk) {
-        int r = mapping_close(LUKS_MAPPING), q = integrity_close(disk);
+int luks_close(void) {
+        int r = mapping_close(LUKS_MAPPING), q = integrity_close();
 
         return r < 0 ? r : q;
 }

@@ -8,7 +8,7 @@
  * write the image could else put cipher_null into the header in that moment, and the data would land in the
  * clear. The read-back of the kernel's own table is the second lock on that door.
  *
- * Opened in the boot and in a renewal, when the disk is found; ended by whoever ends the pool. */
+ * Opened in the boot and in a renewal, when the disk is found; ended with the pool. */
 
 #include "device.h"
 
@@ -24,7 +24,7 @@ typedef struct LuksOptions {
         bool discard;       /* pass TRIM down to the disk */
 } LuksOptions;
 
-/* What there is: as the kernel has it, and in the header. */
+/* Describes the mapping as the kernel has it, and the header. */
 typedef struct LuksFacts {
         char uuid[40];
         const char *cipher;                  /* "aes-xts-plain64", a constant */
@@ -39,10 +39,10 @@ typedef struct LuksFacts {
  * leaves no mapping. */
 int luks_open(const Device *disk, const LuksOptions *options, Failure *f, LuksFacts *ret);
 
-/* Ends what luks_open() makes, also in an earlier process that was killed in the middle of its work on this
- * disk (0: unknown). Users get I/O errors, and the mapping is removed when the last of them has closed it. 0
- * also if there is none. */
-int luks_close(dev_t disk);
+/* Ends what luks_open() makes, also in an earlier process that was killed in the middle of its work. Users
+ * get I/O errors, and the mapping is removed when the last of them has closed it. 0 also if there is none.
+ * */
+int luks_close(void);
 
 /* Lets the mapping, and what is below it, go with its last user, for whom it works until then. 0 also if
  * there is none. */

@@ -2,10 +2,9 @@
 
 #include "mapping.h"
 
+#include <inttypes.h>
 #include <libdevmapper.h>
 #include <sys/sysmacros.h>
-
-#include "parse.h"
 
 #define CONTROL "/dev/mapper/control"
 
@@ -16,14 +15,14 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(struct dm_task *, dm_task_destroy)
 static void on_log(int level, const char *file, int line, int error, const char *format, ...) {
 }
 
-/* Prepares a request about a mapping, or about all (NULL). NULL if libdevmapper cannot reach the kernel, or
- * if there is no memory. */
+/* Prepares a request about a mapping. NULL if libdevmapper cannot reach the kernel, or if there is no
+ * memory. */
 static struct dm_task *make_task(int type, const char *name) {
         _cleanup_task_ struct dm_task *task = NULL;
 
         dm_log_with_errno_init(on_log);
         task = dm_task_create(type);
-        if (!task || (name && !dm_task_set_name(task, name)))
+        if (!task || !dm_task_set_name(task, name))
                 return NULL;
         return TAKE_PTR(task);
 }
@@ -67,15 +66,14 @@ void mapping_explain(const char *type, Failure *f) {
                 failure_explain(f, REASON_KERNEL, "The kernel has no dm_%s", type);
 }
 
-int mapping_create(const char *name, dev_t device, uint64_t length, dev_t *ret) {
+int mapping_create(const char *name, const Target *target, dev_t *ret) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_CREATE, name);
-        char params[32];
         int r;
 
         if (!task)
                 return -EOPNOTSUPP;
-        (void) snprintf(params, sizeof(params), "%u:%u 0", major(device), minor(device));
-        if (!dm_task_add_target(task, 0, length, "linear", params))
+        if (!dm_task_secure_data(task) ||
+            !dm_task_add_target(task, target->start, target->length, target->type, target->params))
                 return -ENOMEM;
         r = run_with_udev(task);
         if (r < 0)
@@ -83,9 +81,13 @@ int mapping_create(const char *name, dev_t device, uint64_t length, dev_t *ret) 
         return mapping_get_number(name, ret);
 }
 
-/* Reads the live table into the task. Secure: libdevmapper wipes its buffers, as the key may be in them. */
-static int read_table(const char *name, struct dm_task **ret) {
-        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_TABLE, name);
+/* Reads the first target of a mapping, from its table or its status, into a task that the target is borrowed
+ * from. ret_next gets NULL if there is no other. Secure: libdevmapper wipes its buffers, as the key may be
+ * in them. */
+static int read_target(int request, const char *name, struct dm_task **ret_task, Target *ret,
+                       void **ret_next) {
+        _cleanup_task_ struct dm_task *task = make_task(request, name);
+        char *type = NULL, *params = NULL;
         int r;
 
         if (task && !dm_task_secure_data(task))
@@ -93,29 +95,56 @@ static int read_table(const char *name, struct dm_task **ret) {
         r = run(task);
         if (r < 0)
                 return r;
-        *ret = TAKE_PTR(task);
+        *ret_next = dm_get_next_target(task, NULL, &ret->start, &ret->length, &type, &params);
+        ret->type = type;
+        ret->params = params;
+        *ret_task = TAKE_PTR(task);
         return 0;
 }
 
 int mapping_verify(const char *name, const Table *wanted, Failure *f) {
         _cleanup_task_ struct dm_task *task = NULL;
         const char *difference = "single target";
-        char *type = NULL, *params = NULL;
-        Target actual;
+        Target target = {};
         void *next;
         int r;
 
-        r = read_table(name, &task);
+        r = read_target(DM_DEVICE_TABLE, name, &task, &target, &next);
         if (r < 0)
                 return failure_set(f, REASON_VERIFY, r, "Failed to read the table of '%s'", name);
-        next = dm_get_next_target(task, NULL, &actual.start, &actual.length, &type, &params);
-        actual.type = type;
-        actual.params = params;
-        if (!next && type && params)
-                difference = table_difference(wanted, &actual);
+        if (!next && target.type)
+                difference = table_difference(wanted, &target);
         if (difference)
                 return failure_set(f, REASON_VERIFY, 0, "The mapping '%s' has not the %s that was asked for",
                                    name, difference);
+        return 0;
+}
+
+int mapping_get_count(const char *name, uint64_t *ret) {
+        _cleanup_task_ struct dm_task *task = NULL;
+        Target target = {};
+        void *next;
+        int r;
+
+        r = read_target(DM_DEVICE_STATUS, name, &task, &target, &next);
+        if (r < 0)
+                return r;
+        if (!target.params || sscanf(target.params, "%" SCNu64, ret) != 1)
+                return -EINVAL;
+        return 0;
+}
+
+/* Reads the length of the mapping in sectors; 0 if it was made and never had a table. */
+static int read_length(const char *name, uint64_t *ret) {
+        _cleanup_task_ struct dm_task *task = NULL;
+        Target target = {};
+        void *next;
+        int r;
+
+        r = read_target(DM_DEVICE_TABLE, name, &task, &target, &next);
+        if (r < 0)
+                return r;
+        *ret = target.length;
         return 0;
 }
 
@@ -150,43 +179,12 @@ int mapping_is_in_use(const char *name) {
         return info.open_count > 0;
 }
 
-int mapping_get_count(const char *name, uint64_t *ret) {
-        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_STATUS, name);
-        uint64_t start, length;
-        char *type, *params = NULL;
-        int r;
-
-        r = run(task);
-        if (r < 0)
-                return r;
-        (void) dm_get_next_target(task, NULL, &start, &length, &type, &params);
-        if (!params)
-                return -EINVAL;
-        params[strcspn(params, " ")] = 0;
-        return parse_unsigned(params, UINT64_MAX, ret);
-}
-
 int mapping_suspend(const char *name) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_SUSPEND, name);
 
         if (task && (!dm_task_skip_lockfs(task) || !dm_task_no_flush(task)))
                 return -ENOMEM;
         return run(task);
-}
-
-/* Reads the length of the mapping in sectors; 0 if it was made and never had a table. */
-static int read_length(const char *name, uint64_t *ret) {
-        _cleanup_task_ struct dm_task *task = NULL;
-        uint64_t start, length = 0;
-        char *type, *params;
-        int r;
-
-        r = read_table(name, &task);
-        if (r < 0)
-                return r;
-        (void) dm_get_next_target(task, NULL, &start, &length, &type, &params);
-        *ret = length;
-        return 0;
 }
 
 static int load_error(const char *name) {
@@ -250,36 +248,4 @@ int mapping_close(const char *name) {
                         return r;
         }
         return mapping_release(name);
-}
-
-static bool lies_on(const char *name, dev_t device) {
-        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_DEPS, name);
-        struct dm_deps *deps;
-
-        if (run(task) < 0 || !(deps = dm_task_get_deps(task)))
-                return false;
-        for (unsigned i = 0; i < deps->count; i++)
-                if (deps->device[i] == device)
-                        return true;
-        return false;
-}
-
-/* An empty list is one entry without a device; next is the distance to the next one in bytes, 0 at the end.
- * */
-int mapping_close_all(const char *prefix, dev_t device) {
-        _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_LIST, NULL);
-        struct dm_names *n;
-        int r = 0;
-
-        if (!task || !dm_task_run(task) || !(n = dm_task_get_names(task)))
-                return -EIO;
-        for (; n->dev; n = (struct dm_names *) ((char *) n + n->next)) {
-                if (startswith(n->name, prefix) && lies_on(n->name, device)) {
-                        int q = mapping_close(n->name);
-                        r = r < 0 ? r : q;
-                }
-                if (n->next == 0)
-                        break;
-        }
-        return r;
 }

@@ -20,9 +20,9 @@
  * only no way to device-mapper, the detail says so. */
 void mapping_explain(const char *type, Failure *f);
 
-/* Makes a mapping of the first length sectors (of 512 bytes) of device, which udev leaves alone, and gives
- * its number. */
-int mapping_create(const char *name, dev_t device, uint64_t length, dev_t *ret);
+/* Makes a mapping of one target, which udev leaves alone, and gives its number. The parameters may have a
+ * key in them: libdevmapper wipes its copies. */
+int mapping_create(const char *name, const Target *target, dev_t *ret);
 
 /* Compares the mapping's live table, which may have the key in it, with what was asked for. */
 int mapping_verify(const char *name, const Table *wanted, Failure *f);
@@ -54,6 +54,3 @@ int mapping_release(const char *name);
 
 /* Replaces the mapping by an error target and releases it: users get I/O errors. 0 also if there is none. */
 int mapping_close(const char *name);
-
-/* Closes all mappings that lie on the device and whose names begin with prefix. */
-int mapping_close_all(const char *prefix, dev_t device);

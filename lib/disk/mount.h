@@ -7,6 +7,6 @@
 
 #include "failure.h"
 
-/* Mounts source, a file system of this type, on the directory target, whose path nobody but root can bend,
+/* Mounts source, a file system of this type, on the directory target, whose path only root can change,
  * with options of mount(8). No helper program is run, and no file of libmount's is written. REASON_MOUNT. */
 int mount_fs(const char *source, const char *target, const char *type, const char *options, Failure *f);

@@ -14,7 +14,7 @@
 #include "parse.h"
 
 #define ZRAM_CONTROL "/sys/class/zram-control"
-#define ZRAM_MIN 2U /* the first number that is nobody else's by custom */
+#define ZRAM_MIN 2U /* the first number that no other program takes by custom */
 
 /* udev may have the device open for a moment, to look at it. */
 #define REMOVE_TIMEOUT (2 * USEC_PER_SEC)
@@ -108,7 +108,7 @@ static int make_file(uint64_t size) {
         return TAKE_FD(fd);
 }
 
-/* Attaches the file to a loop device that is free. -EBUSY if somebody else has taken it meanwhile. */
+/* Attaches the file to a loop device that is free. -EBUSY if another program has taken it meanwhile. */
 static int attach(int control, int file, char **ret_name) {
         const struct loop_config config = {
                 .fd = file,

@@ -39,9 +39,6 @@ static bool is_option(Word w, const Table *wanted) {
         for (size_t i = 0; i < ELEMENTSOF(wanted->options); i++)
                 if (wanted->options[i] && word_is(w, wanted->options[i], wanted->key_size))
                         return true;
-        for (size_t i = 0; i < ELEMENTSOF(wanted->insignificant); i++)
-                if (wanted->insignificant[i] && startswith(w.text, wanted->insignificant[i]))
-                        return true;
         return false;
 }
 

@@ -17,12 +17,11 @@
 /* The one target that a mapping is to have. Each list may have NULL for a word that is not asked for. All is
  * borrowed. */
 typedef struct Table {
-        const char *type;             /* "crypt" */
-        uint64_t length;              /* sectors of 512 bytes, from the first of the mapping on */
-        size_t key_size;              /* bytes */
-        const char *positional[6];    /* the words in their order */
-        const char *options[6];       /* those that follow a count of them, each somewhere among them */
-        const char *insignificant[6]; /* beginnings of options that may be among them, too */
+        const char *type;          /* "crypt" */
+        uint64_t length;           /* sectors of 512 bytes, from the first of the mapping on */
+        size_t key_size;           /* bytes */
+        const char *positional[6]; /* the words in their order */
+        const char *options[6];    /* those that follow a count of them, in any order */
 } Table;
 
 /* One target as the kernel has it; borrowed from a libdevmapper task. */

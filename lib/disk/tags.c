@@ -15,7 +15,7 @@
 #define FILLER 0xf6
 #define FILL_STEP (2 * MIB)
 
-/* What programs need at least, and a tmpfs may have half of the RAM. */
+/* For programs; a tmpfs may have half of the RAM besides. */
 #define RESERVE (64 * MIB)
 #define SHARE_MIN 16 /* of the RAM, however little of it is free */
 
@@ -47,7 +47,8 @@ uint64_t tags_room(const char *meminfo) {
         return room / PAGE_COST * PAGE;
 }
 
-/* Writes the filler to the whole device. Direct: one copy less, and no page cache to be written back. */
+/* Writes the filler to the device, but for its first page, which stays zero: dm-integrity has its superblock
+ * there. Direct: one copy less, and no page cache to be written back. */
 static int fill(const Device *d) {
         _cleanup_close_ int fd = open(d->node, O_WRONLY | O_DIRECT | O_CLOEXEC);
         _cleanup_free_ void *buffer = NULL;
@@ -61,7 +62,7 @@ static int fill(const Device *d) {
         /* In large pages the kernel has less to look up. */
         (void) madvise(buffer, FILL_STEP, MADV_HUGEPAGE);
         memset(buffer, FILLER, FILL_STEP);
-        for (uint64_t at = 0; at < d->size;) {
+        for (uint64_t at = PAGE; at < d->size;) {
                 ssize_t n = pwrite(fd, buffer, lesser(d->size - at, FILL_STEP), at);
                 if (n <= 0)
                         return n < 0 ? -errno : -EIO;
@@ -70,8 +71,8 @@ static int fill(const Device *d) {
         return 0;
 }
 
-/* Makes the device and notes its name before anything is in it, so that whoever ends what a killed process
- * has left finds it. */
+/* Makes the device and notes its name before anything is in it, so that a process that ends what a killed
+ * one has left finds it. */
 static int make(uint64_t size, Device *ret) {
         _cleanup_free_ char *name = NULL;
         char *node;
@@ -102,15 +103,16 @@ int tags_open(uint64_t size, Failure *f, Device *ret) {
 
         size = (size + PAGE - 1) / PAGE * PAGE;
         r = make(size, &d);
-        if (r >= 0) {
-                *ret = TAKE_DEVICE(d);
-                return 0;
-        }
-        (void) tags_close();
+        if (r < 0)
+                (void) tags_close();
         if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
                 return failure_set(f, REASON_KERNEL, r, "The kernel has no zram, and no loop");
-        return failure_set(f, REASON_FORMAT, r,
-                           "Failed to make a device in RAM of %" PRIu64 " MiB for the tags", size / MIB);
+        if (r < 0)
+                return failure_set(f, REASON_FORMAT, r,
+                                   "Failed to make a device in RAM of %" PRIu64 " MiB for the tags",
+                                   size / MIB);
+        *ret = TAKE_DEVICE(d);
+        return 0;
 }
 
 int tags_close(void) {
@@ -123,5 +125,7 @@ int tags_close(void) {
         r = ramdisk_close(name);
         if (r < 0)
                 return r;
-        return unlink(TAGS_PATH) < 0 ? -errno : 0;
+        if (unlink(TAGS_PATH) < 0)
+                return -errno;
+        return 0;
 }

@@ -16,8 +16,8 @@
  * what a tmpfs of the other half may still take; at least a sixteenth of the RAM. */
 uint64_t tags_room(const char *meminfo);
 
-/* Makes a device of at least size bytes, all of them 0xf6. A failure leaves none. The caller calls
- * device_done(). */
+/* Makes a device of at least size bytes, all of them 0xf6 but for the first page, which is zero. A failure
+ * leaves none. The caller calls device_done(). */
 int tags_open(uint64_t size, Failure *f, Device *ret);
 
 /* Removes the device that tags_open() has made in this boot, also in an earlier process. 0 also if there is
