@@ -5,8 +5,7 @@
  * kernel's generator in its memory, as all others that go on from it: for up to a minute they draw the same
  * numbers, unless a generation ID (vmgenid) tells the kernel. Not each hypervisor gives one.
  *
- * Used when the disk is set up, in the boot and in a renewal. No key is ever in memory that is not locked.
- * */
+ * Used when the disk is set up, in the boot and in a renewal. Keys are in locked memory alone. */
 
 #include "device.h"
 

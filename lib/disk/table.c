@@ -26,25 +26,19 @@ static bool is_key(Word w, size_t key_size) {
         return w.size == 2 * key_size && strspn(w.text, "0123456789abcdefABCDEF") >= w.size;
 }
 
-static bool word_is(Word w, const char *wanted, size_t key_size) {
-        const char *key = strstr(wanted, TABLE_KEY);
-        size_t l = key ? (size_t) (key - wanted) : strlen(wanted);
-
-        if (w.size < l || memcmp(w.text, wanted, l) != 0)
-                return false;
-        return key ? is_key((Word) { w.text + l, w.size - l }, key_size) : w.size == l;
+static bool word_is(Word w, const char *wanted) {
+        return w.size == strlen(wanted) && memcmp(w.text, wanted, w.size) == 0;
 }
 
-static bool is_option(Word w, const Table *wanted) {
-        for (size_t i = 0; i < ELEMENTSOF(wanted->options); i++)
-                if (wanted->options[i] && word_is(w, wanted->options[i], wanted->key_size))
-                        return true;
-        return false;
+static bool positional_is(Word w, const char *wanted, size_t key_size) {
+        if (streq(wanted, TABLE_KEY))
+                return is_key(w, key_size);
+        return word_is(w, wanted);
 }
 
-static bool has_option(const char *options, const char *wanted, size_t key_size) {
+static bool has_option(const char *options, const char *wanted) {
         for (Word w = next_word(&options); w.size > 0; w = next_word(&options))
-                if (word_is(w, wanted, key_size))
+                if (word_is(w, wanted))
                         return true;
         return false;
 }
@@ -52,19 +46,21 @@ static bool has_option(const char *options, const char *wanted, size_t key_size)
 /* Compares what follows the positional words: a count, unless it is 0 and left out, and as many options. */
 static const char *options_difference(const Table *wanted, const char *p) {
         Word count = next_word(&p);
-        const char *options = p;
+        size_t n_wanted = 0, n = 0;
         char number[24];
-        size_t n = 0;
 
-        for (Word w = next_word(&p); w.size > 0; w = next_word(&p), n++)
-                if (!is_option(w, wanted))
-                        return "options";
-        (void) snprintf(number, sizeof(number), "%zu", n);
-        if (count.size > 0 && !word_is(count, number, 0))
-                return "options";
-        for (size_t i = 0; i < ELEMENTSOF(wanted->options); i++)
-                if (wanted->options[i] && !has_option(options, wanted->options[i], wanted->key_size))
+        for (size_t i = 0; i < ELEMENTSOF(wanted->options); i++) {
+                if (!wanted->options[i])
+                        continue;
+                if (!has_option(p, wanted->options[i]))
                         return wanted->options[i];
+                n_wanted++;
+        }
+        while (next_word(&p).size > 0)
+                n++;
+        (void) snprintf(number, sizeof(number), "%zu", n);
+        if (n != n_wanted || (count.size > 0 && !word_is(count, number)))
+                return "options";
         return NULL;
 }
 
@@ -78,8 +74,7 @@ const char *table_difference(const Table *wanted, const Target *actual) {
         if (actual->length != wanted->length)
                 return "length";
         for (size_t i = 0; i < ELEMENTSOF(wanted->positional); i++)
-                if (wanted->positional[i] &&
-                    !word_is(next_word(&p), wanted->positional[i], wanted->key_size))
+                if (!positional_is(next_word(&p), wanted->positional[i], wanted->key_size))
                         return wanted->positional[i];
         return options_difference(wanted, p);
 }

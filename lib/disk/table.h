@@ -11,17 +11,16 @@
 
 #include "macro.h"
 
-/* At the end of a wanted word: the key, in hex, or as the kernel names one of a keyring. */
+/* Stands for the key, in hex, or as the kernel names one of a keyring. */
 #define TABLE_KEY "<key>"
 
-/* The one target that a mapping is to have. Each list may have NULL for a word that is not asked for. All is
- * borrowed. */
+/* The one target that a mapping is to have. All is borrowed. */
 typedef struct Table {
         const char *type;          /* "crypt" */
         uint64_t length;           /* sectors of 512 bytes, from the first of the mapping on */
         size_t key_size;           /* bytes */
-        const char *positional[6]; /* the words in their order */
-        const char *options[6];    /* those that follow a count of them, in any order */
+        const char *positional[5]; /* the words in their order */
+        const char *options[2];    /* those that follow a count of them, in any order; NULL: not asked for */
 } Table;
 
 /* One target as the kernel has it; borrowed from a libdevmapper task. */
