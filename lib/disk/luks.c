@@ -138,13 +138,13 @@ static int activate(Context *c, const Key *key, const LuksOptions *o) {
         return r;
 }
 
-static uint64_t count_keyslots(struct crypt_device *cd) {
+static bool has_keyslot(struct crypt_device *cd) {
         int max = crypt_keyslot_max(CRYPT_LUKS2);
-        uint64_t n = 0;
 
         for (int i = 0; i < max; i++)
-                n += crypt_keyslot_status(cd, i) >= CRYPT_SLOT_ACTIVE;
-        return n;
+                if (crypt_keyslot_status(cd, i) >= CRYPT_SLOT_ACTIVE)
+                        return true;
+        return false;
 }
 
 /* Compares the kernel's table (dm-crypt.rst) and the header with what was asked for, and gives that. */
@@ -166,8 +166,7 @@ static int verify(Context *c, const Device *disk, const LuksOptions *o, Failure 
         r = mapping_verify(LUKS_MAPPING, &wanted, f);
         if (r < 0)
                 return r;
-        ret->keyslots = count_keyslots(c->cd);
-        if (ret->keyslots > 0)
+        if (has_keyslot(c->cd))
                 return failure_set(f, REASON_VERIFY, 0, "The header has a keyslot");
         (void) snprintf(ret->uuid, sizeof(ret->uuid), "%s", crypt_get_uuid(c->cd) ?: "");
         ret->cipher = wanted.positional[0];

@@ -24,14 +24,13 @@ typedef struct LuksOptions {
         bool discard;       /* pass TRIM down to the disk */
 } LuksOptions;
 
-/* Describes the mapping as the kernel has it, and the header. */
+/* Describes the mapping as the kernel has it, and the header, which has no keyslot. */
 typedef struct LuksFacts {
         char uuid[40];
         const char *cipher;                  /* "aes-xts-plain64", a constant */
         uint64_t key_size;                   /* bits */
         uint64_t sector_size;                /* bytes, of the encryption */
         uint64_t size;                       /* bytes of the mapping */
-        uint64_t keyslots;                   /* 0 */
         uint64_t format_usec, activate_usec; /* how long it took, also until a failure */
 } LuksFacts;
 
