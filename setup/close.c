@@ -16,5 +16,5 @@ int verb_close(const Options *o) {
         if (result && streq(result, "success"))
                 return 0;
         pool_detach();
-        return close_disk(o);
+        return close_disk();
 }

@@ -12,12 +12,27 @@
 #include "clock.h"
 #include "device.h"
 #include "discard.h"
-#include "kernel.h"
+#include "integrity.h"
 #include "kmsg.h"
 #include "log.h"
 #include "mounts.h"
 #include "record.h"
 #include "verbs.h"
+
+/* Fills the record with what the kernel has. */
+static int fill(const LuksFacts *facts, const LuksOptions *o, Status *s) {
+        s->mapper = strdup(LUKS_NODE);
+        s->uuid = strdup(facts->uuid);
+        s->cipher = strdup(facts->cipher);
+        s->header = strdup(o->header_in_ram ? "ram" : "disk");
+        s->integrity = strdup(o->integrity ? INTEGRITY_NAME : "no");
+        if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+        s->key_size = facts->key_size;
+        s->sector_size = facts->sector_size;
+        s->size_bytes = facts->size;
+        return 0;
+}
 
 static int make_and_mount(const Options *o, Status *s, Stopwatch *watch) {
         int r;
@@ -25,7 +40,7 @@ static int make_and_mount(const Options *o, Status *s, Stopwatch *watch) {
         /* mkfs.btrfs refuses a device to which the source of any mount leads, as that of an old pool
          * does. */
         (void) unlink(POOL_SOURCE);
-        r = filesystem_make(o->file_system, LUKS_NODE, s);
+        r = filesystem_make(o->file_system, LUKS_NODE, &s->failure);
         s->timings_usec[TIMING_MKFS] = stopwatch_lap(watch);
         if (r < 0)
                 return r;
@@ -37,9 +52,12 @@ static int make_and_mount(const Options *o, Status *s, Stopwatch *watch) {
 static int try_to_encrypt(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
+        LuksFacts facts;
         int r;
 
-        r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, s, &device);
+        r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, &s->failure,
+                        &device);
+        s->device = device.node ? strdup(device.node) : NULL;
         s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
         if (r < 0)
                 return r;
@@ -52,14 +70,18 @@ static int try_to_encrypt(const Options *o, Status *s) {
         r = kmsg_note_key();
         if (r < 0)
                 log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
-        r = luks_open(&device, &o->luks, s);
+        r = luks_open(&device, &o->luks, &s->failure, &facts);
+        s->timings_usec[TIMING_FORMAT] += facts.format_usec;
+        s->timings_usec[TIMING_ACTIVATE] = facts.activate_usec;
         if (r < 0)
                 return r;
 
         (void) stopwatch_lap(&watch);
-        r = make_and_mount(o, s, &watch);
+        r = fill(&facts, &o->luks, s);
+        if (r >= 0)
+                r = make_and_mount(o, s, &watch);
         if (r < 0)
-                (void) luks_close(device.number);
+                (void) luks_close();
         return r;
 }
 
@@ -68,8 +90,6 @@ int encrypt_disk(const Options *o, Status *s) {
         int r;
 
         r = try_to_encrypt(o, s);
-        if (r < 0)
-                kernel_explain(filesystem_name(o->file_system), o->luks.integrity, s);
         s->timings_usec[TIMING_TOTAL] = stopwatch_lap(&watch);
         if (r < 0) {
                 log_error("%s: %s", reason_to_string(s->reason), s->detail ?: "out of memory");
@@ -82,12 +102,10 @@ int encrypt_disk(const Options *o, Status *s) {
         return 0;
 }
 
-int close_disk(const Options *o) {
-        dev_t disk = 0;
+int close_disk(void) {
         int r;
 
-        (void) device_find_number(o->serial, &disk);
-        r = luks_close(disk);
+        r = luks_close();
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         return 0;

@@ -11,4 +11,4 @@
 int encrypt_disk(const Options *o, Status *s);
 
 /* Removes the mapping, and what is below it. Whoever uses it gets I/O errors. */
-int close_disk(const Options *o);
+int close_disk(void);

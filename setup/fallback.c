@@ -20,7 +20,7 @@ static int fall_back_to_ram(const Options *o, Status *s) {
 
         /* A run that was killed may not have given back what it had of the RAM. */
         if (access(TAGS_PATH, F_OK) >= 0)
-                (void) integrity_close(0);
+                (void) integrity_close();
         r = pool_mount_tmpfs(o->size, &o->layout, s);
         if (r >= 0)
                 return 0;

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 
 #include "announce.h"
+#include "discard.h"
 #include "fileio.h"
 #include "integrity.h"
 #include "log.h"
@@ -49,7 +50,7 @@ static void trim(const Status *s) {
         /* What is freed before the position meanwhile changes the number: then all is done again. */
         if (position == 0)
                 free_blocks = v.f_bfree;
-        r = filesystem_trim(POOL_DIRECTORY, &position);
+        r = discard_free(POOL_DIRECTORY, &position);
         if (r >= 0)
                 r = write_note(free_blocks, r > 0 ? 0 : position);
         if (r < 0)

@@ -9,7 +9,7 @@
 
 #include "fileio.h"
 #include "luks.h"
-#include "mounting.h"
+#include "mount.h"
 #include "place.h"
 
 #define SOURCE_TMPFS "ccvm-scratch"
@@ -113,7 +113,7 @@ int pool_mount(const FileSystem *fs, bool discard, Status *s) {
                 return r;
         if (symlink(LUKS_NODE, POOL_SOURCE) < 0 && errno != EEXIST)
                 return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_SOURCE);
-        return filesystem_mount(fs, POOL_SOURCE, POOL_DIRECTORY, discard, s);
+        return filesystem_mount(fs, POOL_SOURCE, POOL_DIRECTORY, discard, &s->failure);
 }
 
 int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout, Status *s) {
@@ -130,7 +130,7 @@ int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout
  * RAM, is half a page each. */
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         _cleanup_free_ char *options = NULL;
-        char message[MOUNT_MESSAGE_MAX];
+        _cleanup_(failure_done) Failure no_noswap = {};
         struct statvfs v;
         int r;
 
@@ -139,11 +139,12 @@ int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
                 return r;
         if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount_it(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0 &&
-            mount_it(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options + strlen("noswap,"), message) < 0)
-                return status_fail(s, REASON_MOUNT, 0,
-                                   "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
-                                   POOL_DIRECTORY, message);
+        r = mount_fs(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options, &no_noswap);
+        if (r < 0)
+                r = mount_fs(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options + strlen("noswap,"),
+                             &s->failure);
+        if (r < 0)
+                return r;
         s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
         return fill("tmpfs", layout, s);
 }

@@ -29,7 +29,7 @@ int verb_recover(const Options *o) {
         else if (o->mode == STATE_NONE)
                 for (size_t i = 0; i < o->layout.n_mounts; i++)
                         (void) mounts_detach(o->layout.mounts[i].path, &old);
-        (void) close_disk(o);
+        (void) close_disk();
         (void) unlink(RENEWING_PATH);
         return r;
 }

@@ -85,7 +85,7 @@ static int put_aside(const Options *o, const OldPools *old) {
         pool_abandon(AT_FDCWD, POOL_DIRECTORY);
         mounts_abandon(&o->layout, old);
         pool_detach();
-        r = luks_put_aside();
+        r = luks_release_renamed();
         if (r < 0)
                 return log_error_errno(r, "Failed to put the mapping '%s' aside", LUKS_MAPPING);
         return 0;

@@ -46,7 +46,7 @@ int verb_shutdown(const Options *o) {
         }
         abandon_disk();
         /* The mapping goes when the pool is unmounted, which is next. */
-        r = luks_remove_later();
+        r = luks_release();
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         return 0;

@@ -9,6 +9,7 @@
 #include "verbs.h"
 
 #include "log.h"
+#include "mapping.h"
 #include "pool.h"
 #include "record.h"
 
@@ -41,9 +42,11 @@ int verb_forget(const Options *o) {
         int r;
 
         pool_detach();
-        r = luks_close_unused();
-        if (r == -EBUSY)
+        r = mapping_is_in_use(LUKS_MAPPING);
+        if (r > 0)
                 return keep_pool();
+        if (r == 0)
+                r = luks_close();
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         return record_forget();

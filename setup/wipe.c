@@ -7,6 +7,8 @@
 
 #include "wipe.h"
 
+#include <signal.h>
+
 #include "announce.h"
 #include "clock.h"
 #include "integrity.h"
@@ -36,7 +38,7 @@ static int suspend_in_time(void) {
 }
 
 /* Nothing ends the process between the two but SIGKILL. */
-static int suspend_and_fail(uint64_t length) {
+static int suspend_and_fail(void) {
         sigset_t all, before;
         int r;
 
@@ -45,18 +47,15 @@ static int suspend_and_fail(uint64_t length) {
         (void) sigprocmask(SIG_BLOCK, &all, &before);
         r = suspend_in_time();
         if (r >= 0)
-                r = mapping_fail(LUKS_MAPPING, length);
+                r = mapping_replace_by_error(LUKS_MAPPING);
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }
 
 int wipe_key(void) {
-        uint64_t length;
         int r;
 
-        r = mapping_get_length(LUKS_MAPPING, &length);
-        if (r >= 0)
-                r = suspend_and_fail(length);
+        r = suspend_and_fail();
         if (r == -ETIMEDOUT) {
                 log_error("The disk does not finish what was sent to it, and the kernel keeps the key until "
                           "then; try again, or power off");
@@ -65,7 +64,7 @@ int wipe_key(void) {
         if (r < 0 && r != -ENODEV)
                 return log_error_errno(r, "Failed to wipe the key");
         /* The key that makes the tags, and these. */
-        r = integrity_close(0);
+        r = integrity_close();
         if (r < 0) {
                 log_error_errno(r, "The key is destroyed, and the tags are not all removed");
                 return 1;
@@ -82,7 +81,7 @@ static int remove_mounts(const Status *before) {
                 failed |= mounts_detach(*m, &old) < 0;
         if (!failed)
                 failed |= mounts_detach(POOL_DIRECTORY, &old) < 0;
-        r = mapping_remove(LUKS_MAPPING);
+        r = mapping_release(LUKS_MAPPING);
         if (r < 0)
                 log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
         return failed || r < 0 ? -EBUSY : 0;

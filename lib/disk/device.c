@@ -33,24 +33,29 @@ static bool has_scsi_serial(sd_device *d, const char *serial) {
         _cleanup_close_ int fd = -EBADF;
         const char *directory;
         char text[256];
+        ssize_t n;
 
         if (sd_device_get_syspath(d, &directory) < 0 || asprintf(&path, "%s/device/vpd_pg80", directory) < 0)
                 return false;
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+        if (fd < 0)
+                return false;
+        n = read(fd, text, sizeof(text));
         return n >= VPD_HEADER && device_serial_matches(text + VPD_HEADER, n - VPD_HEADER, serial);
 }
 
-/* virtio-blk shows it on the disk, NVMe, MMC and USB on what the disk belongs to: the same that udev's rule
- * goes by (generator/rules.c). */
-static bool has_serial(sd_device *d, const char *serial) {
+/* Compares the serial of a disk: virtio-blk shows it on the disk, NVMe, MMC and USB on what the disk belongs
+ * to. udev's rule goes by the same (generator/rules.c). */
+static bool has_serial(sd_device *disk, const char *serial) {
+        sd_device *d = disk;
         const char *text;
 
-        for (sd_device *p = d; p; p = sd_device_get_parent(p, &p) < 0 ? NULL : p)
-                if (sd_device_get_sysattr_value(p, "serial", &text) >= 0 &&
+        do {
+                if (sd_device_get_sysattr_value(d, "serial", &text) >= 0 &&
                     device_serial_matches(text, strlen(text), serial))
                         return true;
-        return has_scsi_serial(d, serial);
+        } while (sd_device_get_parent(d, &d) >= 0);
+        return has_scsi_serial(disk, serial);
 }
 
 /* A CD is a whole disk too, for the kernel. */
@@ -61,19 +66,20 @@ static bool is_disk(sd_device *d) {
                sd_device_get_sysname(d, &name) >= 0 && !startswith(name, "sr");
 }
 
-/* The node of the disk in sysfs that has this serial; how many have it is in *ret_count. */
-static int find_node(const char *serial, char **ret, size_t *ret_count) {
+/* Finds the node of the one disk in sysfs that has this serial. -ENODEV, -ENOTUNIQ. */
+static int find_node(const char *serial, char **ret) {
         _cleanup_(sd_device_enumerator_unrefp) sd_device_enumerator *e = NULL;
         _cleanup_free_ char *node = NULL;
-        size_t count = 0;
         int r;
 
         r = sd_device_enumerator_new(&e);
-        if (r >= 0)
-                r = sd_device_enumerator_add_match_subsystem(e, "block", 1);
+        if (r < 0)
+                return r;
+        r = sd_device_enumerator_add_match_subsystem(e, "block", 1);
+        if (r < 0)
+                return r;
         /* What the kernel shows is enough: nothing that udev would add is asked for. */
-        if (r >= 0)
-                r = sd_device_enumerator_allow_uninitialized(e);
+        r = sd_device_enumerator_allow_uninitialized(e);
         if (r < 0)
                 return r;
 
@@ -83,47 +89,57 @@ static int find_node(const char *serial, char **ret, size_t *ret_count) {
                 /* The single path of an NVMe multipath disk has no node. */
                 if (sd_device_get_devname(d, &name) < 0 || !is_disk(d) || !has_serial(d, serial))
                         continue;
-                count++;
-                free(node);
+                if (node)
+                        return -ENOTUNIQ;
                 node = strdup(name);
                 if (!node)
                         return -ENOMEM;
         }
+        if (!node)
+                return -ENODEV;
         *ret = TAKE_PTR(node);
-        *ret_count = count;
         return 0;
 }
 
-/* Looks at the opened disk. */
-static int check_disk(int fd, const char *node, uint64_t size_min, Status *s, Device *d) {
+/* Opens the disk and looks at it. An exclusive open of a block device is refused while a file system, swap
+ * or another mapping has it, or has a partition of it (open(2), O_EXCL). It is for the asking only:
+ * libcryptsetup opens the disk itself. */
+static int check_disk(uint64_t size_min, Failure *f, Device *d) {
+        _cleanup_close_ int fd = open(d->node, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);
         struct stat st;
         int read_only;
 
-        if (fstat(fd, &st) < 0)
-                return status_fail(s, REASON_INTERNAL, errno, "Failed to look at '%s'", node);
+        if (fd < 0 && errno == EBUSY)
+                return failure_set(f, REASON_DEVICE_IN_USE, EBUSY, "'%s' is in use", d->node);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return failure_set(f, REASON_INTERNAL, errno, "Failed to open '%s'", d->node);
         if (!S_ISBLK(st.st_mode))
-                return status_fail(s, REASON_INTERNAL, ENOTBLK, "'%s' is not what the kernel shows", node);
+                return failure_set(f, REASON_INTERNAL, ENOTBLK, "'%s' is not what the kernel shows",
+                                   d->node);
         if (ioctl(fd, BLKROGET, &read_only) < 0 || ioctl(fd, BLKGETSIZE64, &d->size) < 0)
-                return status_fail(s, REASON_INTERNAL, errno, "Failed to ask for the size of '%s'", node);
+                return failure_set(f, REASON_INTERNAL, errno, "Failed to ask for the size of '%s'", d->node);
         if (read_only)
-                return status_fail(s, REASON_DEVICE_READ_ONLY, EROFS, "'%s' is attached read-only", node);
+                return failure_set(f, REASON_DEVICE_READ_ONLY, EROFS, "'%s' is attached read-only", d->node);
         if (d->size < size_min)
-                return status_fail(s, REASON_DEVICE_TOO_SMALL, ENOSPC,
-                                   "'%s' has %llu bytes, at least %llu are needed", node,
-                                   (unsigned long long) d->size, (unsigned long long) size_min);
+                return failure_set(f, REASON_DEVICE_TOO_SMALL, ENOSPC,
+                                   "'%s' has %" PRIu64 " bytes, at least %" PRIu64 " are needed", d->node,
+                                   d->size, size_min);
         d->number = st.st_rdev;
         return 0;
 }
 
-/* An exclusive open of a block device is refused while a file system, swap or another mapping has it, or has
- * a partition of it (open(2), O_EXCL). It is for the asking only: libcryptsetup opens the disk itself. */
-static int check_unused(const char *node, Status *s) {
-        _cleanup_close_ int fd = open(node, O_RDWR | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+int device_find(const char *serial, uint64_t size_min, Failure *f, Device *ret) {
+        int r;
 
-        if (fd >= 0)
-                return 0;
-        return errno == EBUSY ? status_fail(s, REASON_DEVICE_IN_USE, EBUSY, "'%s' is in use", node)
-                              : status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", node);
+        r = find_node(serial, &ret->node);
+        if (r == -ENODEV)
+                return failure_set(f, REASON_DEVICE_TIMEOUT, r, "No disk has the serial '%s'", serial);
+        if (r == -ENOTUNIQ)
+                return failure_set(f, REASON_DEVICE_AMBIGUOUS, r, "Several disks have the serial '%s'",
+                                   serial);
+        if (r < 0)
+                return failure_set(f, REASON_INTERNAL, r, "Failed to list the block devices");
+        return check_disk(size_min, f, ret);
 }
 
 static void lower_attribute(sd_device *device, const char *name, uint64_t max) {
@@ -145,51 +161,4 @@ void device_limit_queue(const Device *d) {
                 return;
         lower_attribute(device, "queue/nr_requests", 128);
         lower_attribute(device, "queue/max_sectors_kb", 256);
-}
-
-int device_find_number(const char *serial, dev_t *ret) {
-        _cleanup_free_ char *node = NULL;
-        struct stat st;
-        size_t count;
-        int r;
-
-        r = find_node(serial, &node, &count);
-        if (r < 0)
-                return r;
-        if (count != 1)
-                return count == 0 ? -ENODEV : -ENOTUNIQ;
-        if (stat(node, &st) < 0)
-                return -errno;
-        *ret = st.st_rdev;
-        return 0;
-}
-
-int device_find(const char *serial, uint64_t size_min, Status *s, Device *ret) {
-        _cleanup_(device_done) Device d = {};
-        _cleanup_close_ int fd = -EBADF;
-        size_t count;
-        int r;
-
-        r = find_node(serial, &d.node, &count);
-        if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r, "Failed to list the block devices");
-        if (count == 0)
-                return status_fail(s, REASON_DEVICE_TIMEOUT, ENODEV, "No disk has the serial '%s'", serial);
-        if (count > 1)
-                return status_fail(s, REASON_DEVICE_AMBIGUOUS, ENOTUNIQ, "%zu disks have the serial '%s'",
-                                   count, serial);
-        s->device = strdup(d.node);
-
-        fd = open(d.node, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        if (fd < 0)
-                return status_fail(s, REASON_INTERNAL, errno, "Failed to open '%s'", d.node);
-        r = check_disk(fd, d.node, size_min, s, &d);
-        if (r >= 0)
-                r = check_unused(d.node, s);
-        if (r < 0)
-                return r;
-
-        *ret = d;
-        d.node = NULL;
-        return 0;
 }

@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 
 #include "clock.h"
 #include "parse.h"
 
 #define DISK_USEC (2 * USEC_PER_SEC)
+#define FREE_USEC (5 * USEC_PER_SEC)
+#define FREE_EXTENT_MIN (64 * KIB)
 #define STEP_MIN (128 * MIB) /* as large as a group of ext4, which it need not look at again */
 #define STEP_MAX GIB
 
@@ -34,30 +37,66 @@ uint64_t discard_in_time(const Discarder *d, uint64_t start, uint64_t end, uint6
         return start;
 }
 
-typedef struct Disk {
-        int fd, error;
-} Disk;
-
-static int discard_range(void *userdata, uint64_t start, uint64_t length) {
-        uint64_t range[] = { start, length };
-        Disk *d = userdata;
-
-        d->error = ioctl(d->fd, BLKDISCARD, range) < 0 ? -errno : 0;
-        return d->error;
-}
+/* An open disk, or an open directory of a file system. */
+typedef struct Target {
+        int fd;
+        uint64_t size; /* bytes */
+        int error;     /* of the last discard; 0 or -errno */
+} Target;
 
 static uint64_t read_clock(void *userdata) {
         return now_usec();
+}
+
+static int discard_range(void *userdata, uint64_t start, uint64_t length) {
+        uint64_t range[] = { start, length };
+        Target *t = userdata;
+
+        t->error = 0;
+        if (ioctl(t->fd, BLKDISCARD, range) < 0)
+                t->error = -errno;
+        return t->error;
 }
 
 /* A VM that reboots has the blocks that it had. What is in them is noise since the last boot's key is gone,
  * and takes room on the host. A disk that is slow at it is not waited for. */
 bool discard_disk(const Device *disk) {
         _cleanup_close_ int fd = open(disk->node, O_WRONLY | O_CLOEXEC);
-        Disk d = { .fd = fd };
-        const Discarder by = { discard_range, read_clock, &d };
+        Target t = { .fd = fd, .size = disk->size };
+        const Discarder by = { discard_range, read_clock, &t };
 
         if (fd < 0)
                 return false;
-        return discard_in_time(&by, 0, disk->size, DISK_USEC) == disk->size || d.error == -EOPNOTSUPP;
+        return discard_in_time(&by, 0, t.size, DISK_USEC) == t.size || t.error == -EOPNOTSUPP;
+}
+
+/* The last range has no end: the addresses of btrfs, whose block groups come and go, can lie beyond its
+ * size. */
+static int trim_range(void *userdata, uint64_t start, uint64_t length) {
+        Target *t = userdata;
+        struct fstrim_range range = {
+                .start = start,
+                .len = start + length < t->size ? length : UINT64_MAX,
+                .minlen = FREE_EXTENT_MIN,
+        };
+
+        t->error = 0;
+        if (ioctl(t->fd, FITRIM, &range) < 0)
+                t->error = -errno;
+        return t->error;
+}
+
+int discard_free(const char *where, uint64_t *position) {
+        _cleanup_close_ int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        Target t = { .fd = fd };
+        const Discarder by = { trim_range, read_clock, &t };
+        struct statvfs v;
+
+        if (fd < 0 || fstatvfs(fd, &v) < 0)
+                return -errno;
+        t.size = (uint64_t) v.f_blocks * v.f_frsize;
+        *position = discard_in_time(&by, *position, t.size, FREE_USEC);
+        if (t.error < 0)
+                return t.error == -EOPNOTSUPP ? 1 : t.error;
+        return *position >= t.size;
 }

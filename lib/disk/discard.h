@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Giving blocks back to the host in steps: a call is not interrupted, and a disk may need seconds for what
- * another one does at once. */
+/* Giving blocks back to the host, in steps: a call is not interrupted, and a disk may need seconds for what
+ * another one does at once.
+ *
+ * The whole disk before it is formatted, and what is free in the pool by the health service. */
 
 #include "device.h"
 
@@ -19,6 +21,11 @@ typedef struct Discarder {
  * come to: end if all is done, else what follows is left, as after an error. */
 uint64_t discard_in_time(const Discarder *d, uint64_t start, uint64_t end, uint64_t limit_usec);
 
-/* Discards all of the disk, as far as it comes in 2 s. Whether that is to its end; also if the disk takes no
- * discards, and so has nothing to give back. */
+/* Discards the disk, as far as it comes in 2 s. Returns whether that is to its end; also if the disk takes
+ * no discards, and so has nothing to give back. */
 bool discard_disk(const Device *disk);
+
+/* Discards what is free in the file system mounted at where, from its byte *position on, if the device takes
+ * it: extents of 64 KiB or more. Returns 1 if its end was reached, 0 if not within 5 s, and then *position
+ * is where to go on; else what the kernel says. */
+int discard_free(const char *where, uint64_t *position);

@@ -6,6 +6,7 @@
 #include <glob.h>
 #include <linux/random.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 
@@ -19,6 +20,8 @@
 #define HARDWARE_TRIES 10
 #define HARDWARE_PAUSE_USEC 1000
 
+#define RANDOM_TIMEOUT 8 /* seconds; well within TimeoutStartSec= of the unit */
+
 static void add_clocks(FILE *f) {
         static const clockid_t clocks[] = { CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_MONOTONIC_RAW };
 
@@ -29,7 +32,8 @@ static void add_clocks(FILE *f) {
         }
 }
 
-/* The real-time clock is the host's: it goes on while a snapshot lies on a disk. */
+/* Adds names of the machine, and the real-time clock, which is the host's: it goes on while a snapshot lies
+ * on a disk. */
 static void add_files(FILE *f, const char *root) {
         static const char *const patterns[] = {
                 "/sys/class/rtc/rtc*/since_epoch",  "/sys/class/dmi/id/product_uuid",
@@ -52,7 +56,7 @@ static void add_files(FILE *f, const char *root) {
         }
 }
 
-/* Where it is plugged in, and its size. */
+/* Adds where the disk is plugged in, and its size. */
 static void add_disk(FILE *f, const char *root, const Device *disk) {
         _cleanup_free_ char *link = NULL;
         char place[512];
@@ -65,26 +69,35 @@ static void add_disk(FILE *f, const char *root, const Device *disk) {
         (void) fwrite(&disk->size, sizeof(disk->size), 1, f);
 }
 
-static void add_hardware(FILE *f, const char *root) {
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int fd = -EBADF;
-        char bytes[HARDWARE_SIZE];
+static size_t read_hardware(int fd, char *bytes, size_t max) {
+        unsigned tries = 0;
         size_t size = 0;
 
-        if (asprintf(&path, "%s/dev/hwrng", root) >= 0)
-                fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        for (size_t i = 0; fd >= 0 && size < sizeof(bytes) && i < HARDWARE_TRIES;) {
-                ssize_t n = read(fd, bytes + size, sizeof(bytes) - size);
-                if (n == 0 || (n < 0 && errno != EAGAIN))
-                        break;
+        while (size < max && tries < HARDWARE_TRIES) {
+                ssize_t n = read(fd, bytes + size, max - size);
                 if (n > 0) {
                         size += n;
                         continue;
                 }
-                i++;
+                if (n == 0 || errno != EAGAIN)
+                        break;
+                tries++;
                 (void) usleep(HARDWARE_PAUSE_USEC);
         }
-        (void) fwrite(bytes, 1, size, f);
+        return size;
+}
+
+static void add_hardware(FILE *f, const char *root) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        char bytes[HARDWARE_SIZE];
+
+        if (asprintf(&path, "%s/dev/hwrng", root) < 0)
+                return;
+        fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return;
+        (void) fwrite(bytes, 1, read_hardware(fd, bytes, sizeof(bytes)), f);
         explicit_bzero(bytes, sizeof(bytes));
 }
 
@@ -104,10 +117,16 @@ int entropy_write(int fd, const char *root, const Device *disk) {
                 return -ENOMEM;
         n = write(fd, text, size);
         explicit_bzero(text, size);
-        return n == (ssize_t) size ? 0 : n < 0 ? -errno : -EIO;
+        if (n < 0)
+                return -errno;
+        return n == (ssize_t) size ? 0 : -EIO;
 }
 
-int entropy_renew(const Device *disk) {
+/* Mixes into the kernel's generator what tells this machine from its clones: clocks, names of the machine,
+ * the disk's place and size, the addresses of network cards, and what a hardware generator gives. Then has
+ * the kernel make a new seed of all that, with the CPU's own random numbers or else its cycle counter. What
+ * is random already stays so. Takes 10 ms at most. */
+static int reseed(const Device *disk) {
         _cleanup_close_ int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
         int r;
 
@@ -119,5 +138,41 @@ int entropy_renew(const Device *disk) {
         if (r < 0)
                 return r;
         /* One that was never seeded makes its first seed of this too. */
-        return ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA ? -errno : 0;
+        if (ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA)
+                return -errno;
+        return 0;
+}
+
+/* From the kernel's generator once that is seeded and never before, which /dev/urandom would not tell. The
+ * call has to block: where the CPU has no RDRAND and the VM no virtio-rng, the kernel makes entropy out
+ * of its own jitter, but only while a program waits for it. That takes about a second; the alarm bounds
+ * the odd machine where it never ends. */
+static int draw(Key *key, size_t size) {
+        ssize_t n;
+        int e;
+
+        interrupt_after(RANDOM_TIMEOUT);
+        n = getrandom(key->bytes, size, 0);
+        e = errno;
+        interrupt_after(0);
+        if (n == (ssize_t) size)
+                return 0;
+        return n < 0 && e != EINTR ? -e : -ETIMEDOUT;
+}
+
+int key_make(const Device *disk, size_t size, Failure *f, Key *ret) {
+        int r;
+
+        r = reseed(disk);
+        if (r < 0)
+                return failure_set(f, REASON_RNG, r,
+                                   "Failed to reseed the kernel's random number generator");
+        r = draw(ret, size);
+        if (r < 0)
+                return failure_set(f, REASON_RNG, r, "Failed to get a key from the kernel");
+        return 0;
+}
+
+void key_wipe(Key *key) {
+        explicit_bzero(key, sizeof(*key));
 }

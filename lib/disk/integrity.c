@@ -3,154 +3,133 @@
 #include "integrity.h"
 
 #include <inttypes.h>
+#include <sys/sysmacros.h>
 
-#include "cryptsetup.h"
+#include "entropy.h"
 #include "fileio.h"
 #include "log.h"
 #include "mapping.h"
 #include "parse.h"
-#include "table.h"
+#include "status.h"
 #include "tags.h"
 
 #define MAPPING "ccvm-scratch_dif"
-#define NODE "/dev/mapper/" MAPPING
 
-#define HASH "hmac(sha256)"
+/* dm-integrity takes all of the device that it is given: where there is no room for the tags of all of the
+ * disk, this is its beginning. */
+#define PART MAPPING "_part"
+
 #define KEY_SIZE 32      /* bytes, as many as the hash has */
 #define TAG_SIZE 16U     /* bytes of it: who guesses one has a chance of 2^-128, and an I/O error else */
 #define SECTOR_SIZE 4096 /* bytes that have a tag */
 
 /* The superblock, the journal, which is there and not used, and what rounding costs. */
 #define METADATA_SIZE MIB
-#define JOURNAL_SIZE (64 * KIB)
-
-/* dm-integrity takes all of the device that it is given: where there is no room for the tags of all of the
- * disk, this is its beginning. */
-#define PART MAPPING "_part"
-
-/* dm-integrity leaves a rest over that is no sector. */
-static uint64_t mapped_size(const Device *disk) {
-        return disk->size / SECTOR_SIZE * SECTOR_SIZE;
-}
+#define JOURNAL_SECTORS 128 /* of 512 bytes */
 
 uint64_t integrity_size(uint64_t room) {
-        return room < 2 * METADATA_SIZE ? 0 : (room - METADATA_SIZE) / TAG_SIZE * SECTOR_SIZE / MIB * MIB;
+        if (room < 2 * METADATA_SIZE)
+                return 0;
+        return (room - METADATA_SIZE) / TAG_SIZE * SECTOR_SIZE / MIB * MIB;
 }
 
-/* As much of the disk as has tags with room in the RAM. A copy of disk if that is all. */
-static int limit(const Device *disk, Status *s, Device *ret) {
-        _cleanup_(device_done) Device part = { .number = disk->number, .size = disk->size };
-        uint64_t room, size;
+static int map(const char *name, const char *type, uint64_t size, const char *params, Failure *f,
+               Device *ret) {
+        const Target target = { .length = size / 512, .type = type, .params = params };
+        _cleanup_(device_done) Device d = { .size = size };
         int r;
 
-        r = tags_read_room(&room);
-        if (r < 0)
-                return status_fail(s, REASON_INTERNAL, r, "Failed to find out how much RAM there is");
-        size = integrity_size(room);
-        if (size == 0)
-                return status_fail(s, REASON_FORMAT, ENOMEM, "Failed to find RAM for tags");
-        part.node = strdup(size < disk->size ? "/dev/mapper/" PART : disk->node);
-        if (!part.node)
-                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to limit the mapping");
-        if (size < disk->size) {
-                part.size = size;
-                r = mapping_create(PART, disk->number, size / 512, &part.number);
-                if (r < 0)
-                        return status_fail(s, REASON_ACTIVATE, r,
-                                           "Failed to make a mapping of a part of the disk");
-                status_note(s,
-                            "Of the %" PRIu64 " MiB of the disk %" PRIu64
-                            " MiB are used, as the RAM has no room for the tags of more",
-                            disk->size / MIB, size / MIB);
+        if (asprintf(&d.node, "/dev/mapper/%s", name) < 0) {
+                d.node = NULL;
+                return failure_set(f, REASON_INTERNAL, ENOMEM, "Failed to make the mapping '%s'", name);
         }
-        *ret = part;
-        part.node = NULL;
+        r = mapping_create(name, &target, &d.number);
+        if (r < 0) {
+                (void) failure_set(f, REASON_ACTIVATE, r, "Failed to make the mapping '%s'", name);
+                mapping_explain(type, f);
+                return r;
+        }
+        *ret = TAKE_DEVICE(d);
         return 0;
 }
 
-/* Without a journal: it keeps data and tags together over a crash, which neither outlives. */
-static int make_mapping(const Device *disk, const Device *tags, bool discard, const SafeMemory *key,
-                        Status *s) {
-        _cleanup_crypt_ struct crypt_device *cd = NULL;
-        const struct crypt_params_integrity params = {
-                .journal_size = JOURNAL_SIZE,
-                .tag_size = TAG_SIZE,
-                .sector_size = SECTOR_SIZE,
-                .integrity = HASH,
-                .integrity_key_size = KEY_SIZE,
-        };
-        uint32_t flags = CRYPT_ACTIVATE_PRIVATE | CRYPT_ACTIVATE_NO_JOURNAL |
-                         (discard ? CRYPT_ACTIVATE_ALLOW_DISCARDS : 0);
+/* Gives the part of the disk whose tags have room in the RAM: a mapping of its beginning, or all of it. */
+static int open_part(const Device *disk, Failure *f, Device *ret) {
+        _cleanup_free_ char *meminfo = NULL;
+        char params[32];
+        uint64_t size;
         int r;
 
-        r = crypt_init_data_device(&cd, tags->node, disk->node);
-        if (r >= 0) {
-                /* What was never written has the constant tag of a discarded sector (tags.c). Since Linux
-                 * 7.2 that tag can be a keyed checksum, as whoever can write to the tags can forge the
-                 * constant; these are in the guest's RAM. */
-                crypt_set_compatibility(cd, CRYPT_COMPAT_LEGACY_INTEGRITY_DISCARD);
-                r = crypt_format(cd, CRYPT_INTEGRITY, NULL, NULL, NULL, key, KEY_SIZE, (void *) &params);
+        r = file_read("/proc/meminfo", 64 * KIB, &meminfo);
+        if (r < 0)
+                return failure_set(f, REASON_INTERNAL, r, "Failed to find out how much RAM there is");
+        size = integrity_size(tags_room(meminfo));
+        if (size == 0)
+                return failure_set(f, REASON_FORMAT, ENOMEM, "Failed to find RAM for tags");
+        if (size >= disk->size) {
+                *ret = (Device) { .number = disk->number, .size = disk->size };
+                return 0;
         }
-        if (r < 0)
-                return cryptsetup_fail(s, REASON_FORMAT, r, "Failed to format the tags");
-        r = crypt_activate_by_volume_key(cd, MAPPING, key, KEY_SIZE, flags);
-        return r < 0 ? cryptsetup_fail(s, REASON_ACTIVATE, r, "Failed to activate the integrity mapping")
-                     : 0;
+        failure_note(f,
+                     "Of the %" PRIu64 " MiB of the disk %" PRIu64
+                     " MiB are used, as the RAM has no room for the tags of more",
+                     disk->size / MIB, size / MIB);
+        (void) snprintf(params, sizeof(params), "%u:%u 0", major(disk->number), minor(disk->number));
+        return map(PART, "linear", size, params, f, ret);
 }
 
-/* Compares the kernel's table with what was asked for. */
-static int verify(const Device *disk, const Device *tags, bool discard, Status *s, Device *ret) {
-        const IntegrityTable wanted = {
-                .length = mapped_size(disk) / 512,
-                .device = disk->number,
-                .tag_size = TAG_SIZE,
-                .mode = 'D',
-                .meta_device = tags->number,
-                .sector_size = SECTOR_SIZE,
-                .hash = HASH,
-                .key_size = KEY_SIZE * 8,
-                .allow_discards = discard,
-        };
-        const char *difference;
-        IntegrityTable t;
-        int r;
-
-        r = table_read_integrity(MAPPING, &t);
-        if (r < 0)
-                return status_fail(s, REASON_VERIFY, r, "There is no integrity target of the expected form");
-        difference = table_integrity_difference(&t, &wanted);
-        if (difference)
-                return status_fail(s, REASON_VERIFY, 0,
-                                   "The integrity target has another %s than was asked for", difference);
-        ret->number = t.number;
-        ret->size = t.length * 512;
-        ret->node = strdup(NODE);
-        return ret->node ? 0 : status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+static void format_hex(const Key *key, char *hex) {
+        for (size_t i = 0; i < KEY_SIZE; i++)
+                sprintf(hex + 2 * i, "%02x", key->bytes[i]);
 }
 
-static int open_on(const Device *data, bool discard, const SafeMemory *key, Status *s, Device *ret) {
-        _cleanup_(device_done) Device tags = {};
+/* Makes the mapping (dm-integrity.rst). The kernel formats the tags, as their superblock is zero. Direct
+ * writes (D), without the journal: that keeps data and tags together over a crash, which neither outlives.
+ * What was never written has the constant tag of a discarded sector (tags.h). Since Linux 7.2 that tag can
+ * be a keyed checksum (allow_discards_keyed), as who can write to the tags can forge the constant; these
+ * are in the guest's RAM. */
+static int map_integrity(const Device *data, const Device *tags, bool discard, const Key *key, Failure *f,
+                         Device *ret) {
+        char hex[2 * KEY_SIZE + 1], params[256];
         int r;
 
-        r = tags_make(METADATA_SIZE + mapped_size(data) / SECTOR_SIZE * TAG_SIZE, s, &tags);
-        if (r >= 0)
-                r = make_mapping(data, &tags, discard, key, s);
-        return r < 0 ? r : verify(data, &tags, discard, s, ret);
+        format_hex(key, hex);
+        (void) snprintf(params, sizeof(params),
+                        "%u:%u 0 %u D %i meta_device:%u:%u block_size:%u journal_sectors:%u fix_hmac "
+                        "internal_hash:hmac(sha256):%s%s",
+                        major(data->number), minor(data->number), TAG_SIZE, discard ? 6 : 5,
+                        major(tags->number), minor(tags->number), SECTOR_SIZE, JOURNAL_SECTORS, hex,
+                        discard ? " allow_discards" : "");
+        r = map(MAPPING, "integrity", data->size, params, f, ret);
+        explicit_bzero(hex, sizeof(hex));
+        explicit_bzero(params, sizeof(params));
+        return r;
 }
 
-int integrity_open(const Device *disk, bool discard, Status *s, Device *ret) {
-        _cleanup_(device_done) Device data = {};
-        _cleanup_key_ SafeMemory *key = NULL;
+static int open_layers(const Device *disk, bool discard, Failure *f, Device *ret) {
+        _cleanup_(device_done) Device data = {}, tags = {};
+        _cleanup_key_ Key key = {};
         int r;
 
-        r = cryptsetup_make_key(disk, KEY_SIZE, &key);
+        r = key_make(disk, KEY_SIZE, f, &key);
         if (r < 0)
-                return status_fail(s, REASON_RNG, r, "Failed to get an integrity key from the kernel");
-        r = limit(disk, s, &data);
-        if (r >= 0)
-                r = open_on(&data, discard, key, s, ret);
+                return r;
+        r = open_part(disk, f, &data);
         if (r < 0)
-                (void) integrity_close(disk->number);
+                return r;
+        data.size -= data.size % SECTOR_SIZE; /* the kernel leaves over what is no whole sector */
+        r = tags_open(METADATA_SIZE + data.size / SECTOR_SIZE * TAG_SIZE, f, &tags);
+        if (r < 0)
+                return r;
+        return map_integrity(&data, &tags, discard, &key, f, ret);
+}
+
+int integrity_open(const Device *disk, bool discard, Failure *f, Device *ret) {
+        int r;
+
+        r = open_layers(disk, discard, f, ret);
+        if (r < 0)
+                (void) integrity_close();
         return r;
 }
 
@@ -168,29 +147,17 @@ void integrity_check(void) {
                 (void) file_write_atomic(MISMATCHES_PATH, text, 0644);
 }
 
-/* libcryptsetup has one with a random name while it formats. */
-static int close_temporary(dev_t below) {
-        return below ? mapping_take_down_all("temporary-cryptsetup-", below) : 0;
-}
+int integrity_close(void) {
+        int results[] = { mapping_close(MAPPING), mapping_close(PART), tags_close() };
+        int r = 0;
 
-int integrity_close(dev_t disk) {
-        dev_t part = 0;
-        int results[5], r = 0;
-
-        (void) mapping_get_number(PART, &part);
-        results[0] = mapping_take_down(MAPPING);
-        results[1] = close_temporary(disk);
-        results[2] = close_temporary(part);
-        results[3] = mapping_take_down(PART);
-        results[4] = tags_remove();
         for (size_t i = 0; i < ELEMENTSOF(results); i++)
                 r = r < 0 ? r : results[i];
         return r;
 }
 
-/* The device in RAM goes with the RAM. */
-int integrity_remove_later(void) {
-        int r = mapping_remove(MAPPING), q = mapping_remove(PART);
+int integrity_release(void) {
+        int r = mapping_release(MAPPING), q = mapping_release(PART);
 
         return r < 0 ? r : q;
 }

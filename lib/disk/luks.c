@@ -3,16 +3,17 @@
 #include "luks.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <libcryptsetup.h>
 #include <linux/keyctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "clock.h"
-#include "cryptsetup.h"
+#include "entropy.h"
 #include "integrity.h"
 #include "mapping.h"
-#include "parse.h"
-#include "table.h"
 
 #define KEY_SIZE (512 / 8) /* bytes: two AES-256 keys */
 #define SECTOR_SIZE 4096   /* bytes; see sector_size() */
@@ -30,7 +31,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 
-/* What is needed while the mapping is made, and gone before anybody uses it. */
+/* Holds what is needed while the mapping is made. */
 typedef struct Context {
         struct crypt_device *cd;
         int header_fd; /* memfd with the header, for Header=ram */
@@ -41,45 +42,26 @@ static void context_done(Context *c) {
         safe_close(c->header_fd);
 }
 
-int luks_close(dev_t disk) {
-        int r, q;
+/* libcryptsetup tells the cause of an error only in its log; the last such line becomes the detail. */
+static char last_error[256];
 
-        r = mapping_take_down(LUKS_MAPPING);
-        q = integrity_close(disk);
-        return r < 0 ? r : q;
+static void on_log(int level, const char *message, void *userdata) {
+        if (level == CRYPT_LOG_ERROR)
+                snprintf(last_error, sizeof(last_error), "%.*s", (int) strcspn(message, "\n"), message);
 }
 
-int luks_remove_later(void) {
-        int r = mapping_remove(LUKS_MAPPING);
-
-        return r < 0 ? r : integrity_remove_later();
+static int fail(Failure *f, Reason reason, int error, const char *what) {
+        (void) failure_set(f, reason, error, "%s%s%s", what, last_error[0] ? ": " : "", last_error);
+        mapping_explain("crypt", f);
+        return error;
 }
 
-int luks_put_aside(void) {
-        char name[sizeof(LUKS_MAPPING "-old-") + 10];
-        int r = -EBUSY;
-
-        for (unsigned i = 1; r == -EBUSY && i < 1000; i++) {
-                snprintf(name, sizeof(name), LUKS_MAPPING "-old-%u", i);
-                r = mapping_rename(LUKS_MAPPING, name);
-        }
-        if (r < 0)
-                return r == -ENODEV ? 0 : r;
-        return mapping_remove(name);
-}
-
-int luks_close_unused(void) {
-        int r = mapping_is_in_use(LUKS_MAPPING);
-
-        return r < 0 ? r : r > 0 ? -EBUSY : luks_close(0);
-}
-
-/* A context whose header is on the disk, or in a memfd. */
-static int init_context(Context *c, const Device *d, bool header_in_ram) {
+/* Makes a context whose header is on the disk, or in a memfd. */
+static int init_context(Context *c, const Device *disk, bool header_in_ram) {
         char path[32];
 
         if (!header_in_ram)
-                return crypt_init(&c->cd, d->node);
+                return crypt_init(&c->cd, disk->node);
 
         c->header_fd = memfd_create("ccvm-scratch-header", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
         if (c->header_fd < 0 && errno == EINVAL)
@@ -87,20 +69,24 @@ static int init_context(Context *c, const Device *d, bool header_in_ram) {
         if (c->header_fd < 0 || ftruncate(c->header_fd, DATA_OFFSET) < 0)
                 return -errno;
         snprintf(path, sizeof(path), "/proc/self/fd/%i", c->header_fd);
-        return crypt_init_data_device(&c->cd, path, d->node);
+        return crypt_init_data_device(&c->cd, path, disk->node);
 }
 
 /* The kernel maps no part of a sector, so that a disk that is not a multiple of the preferred size gets the
  * largest that divides it. Slower, and better than none. */
-static uint32_t sector_size(const Device *d) {
+static uint32_t sector_size(const Device *disk) {
         uint32_t size = SECTOR_SIZE;
 
-        while (d->size % size != 0)
+        while (disk->size % size != 0)
                 size /= 2;
         return size;
 }
 
-static int format(Context *c, const Device *d, const SafeMemory *key, const LuksOptions *o) {
+static uint64_t data_offset(const LuksOptions *o) {
+        return o->header_in_ram ? 0 : DATA_OFFSET;
+}
+
+static int format(Context *c, const Device *disk, const Key *key, const LuksOptions *o) {
         /* For the digest by which LUKS2 knows the volume key again. Stretching protects weak secrets, and
          * this one has 512 random bits; 1000 is the least that the format allows. */
         const struct crypt_pbkdf_type pbkdf = {
@@ -111,19 +97,23 @@ static int format(Context *c, const Device *d, const SafeMemory *key, const Luks
         };
         struct crypt_params_luks2 params = {
                 .pbkdf = &pbkdf,
-                .data_device = o->header_in_ram ? d->node : NULL,
-                .sector_size = sector_size(d),
+                .data_device = o->header_in_ram ? disk->node : NULL,
+                .sector_size = sector_size(disk),
                 .label = "ccvm-scratch",
         };
         int r;
 
+        r = init_context(c, disk, o->header_in_ram);
+        if (r < 0)
+                return r;
         r = crypt_set_metadata_size(c->cd, METADATA_SIZE, KEYSLOTS_SIZE);
-        if (r >= 0)
-                r = crypt_set_data_offset(c->cd, o->header_in_ram ? 0 : DATA_OFFSET / 512);
-        if (r >= 0)
-                r = crypt_format(c->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
-                                 key, KEY_SIZE, &params);
-        return r;
+        if (r < 0)
+                return r;
+        r = crypt_set_data_offset(c->cd, data_offset(o) / 512);
+        if (r < 0)
+                return r;
+        return crypt_format(c->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
+                            (const char *) key->bytes, KEY_SIZE, &params);
 }
 
 /* libcryptsetup hands the key to dm-crypt through the thread keyring, and leaves it there for the end of the
@@ -134,122 +124,133 @@ static void forget_uploaded_key(void) {
         (void) syscall(SYS_keyctl, KEYCTL_CLEAR, KEY_SPEC_THREAD_KEYRING);
 }
 
-/* Private: udev makes the node, and nobody looks for a file system or a partition table in what is noise
+/* Private: udev makes the node, and no rule looks for a file system or a partition table in what is noise
  * yet. With dm-crypt's work queues, so that all CPUs encrypt what one program writes: without them small
  * writes would be a third faster, and with two CPUs large ones that much slower. */
-static int activate(Context *c, const SafeMemory *key, const LuksOptions *o) {
+static int activate(Context *c, const Key *key, const LuksOptions *o) {
         uint32_t flags = CRYPT_ACTIVATE_PRIVATE;
         int r;
 
         if (o->discard)
                 flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
-        r = crypt_activate_by_volume_key(c->cd, LUKS_MAPPING, key, KEY_SIZE, flags);
+        r = crypt_activate_by_volume_key(c->cd, LUKS_MAPPING, (const char *) key->bytes, KEY_SIZE, flags);
         forget_uploaded_key();
         return r;
 }
 
-static uint64_t count_keyslots(struct crypt_device *cd) {
+static bool has_keyslot(struct crypt_device *cd) {
         int max = crypt_keyslot_max(CRYPT_LUKS2);
-        uint64_t n = 0;
 
         for (int i = 0; i < max; i++)
-                n += crypt_keyslot_status(cd, i) >= CRYPT_SLOT_ACTIVE;
-        return n;
+                if (crypt_keyslot_status(cd, i) >= CRYPT_SLOT_ACTIVE)
+                        return true;
+        return false;
 }
 
-/* Compares the kernel's table with what was asked for, and hands it on. */
-static int verify(const Device *d, const LuksOptions *o, Status *s, CryptTable *ret) {
-        uint64_t offset = o->header_in_ram ? 0 : DATA_OFFSET;
-        CryptTable wanted = {
-                .length = (d->size - offset) / 512,
-                .cipher = CIPHER "-" CIPHER_MODE,
-                .key_size = KEY_SIZE * 8,
-                .device = d->number,
-                .offset = offset / 512,
-                .sector_size = sector_size(d),
-                .allow_discards = o->discard,
+/* Compares the kernel's table (dm-crypt.rst) and the header with what was asked for, and gives that. */
+static int verify(Context *c, const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
+        char device[24], offset[24], sectors[32];
+        uint32_t sector = sector_size(disk);
+        const Table wanted = {
+                .type = "crypt",
+                .length = (disk->size - data_offset(o)) / 512,
+                .key_size = KEY_SIZE,
+                .positional = { CIPHER "-" CIPHER_MODE, TABLE_KEY, "0", device, offset },
+                .options = { sector == 512 ? NULL : sectors, o->discard ? "allow_discards" : NULL },
         };
-        const char *difference;
-        CryptTable t;
         int r;
 
-        r = table_read(LUKS_MAPPING, &t);
+        (void) snprintf(device, sizeof(device), "%u:%u", major(disk->number), minor(disk->number));
+        (void) snprintf(offset, sizeof(offset), "%" PRIu64, data_offset(o) / 512);
+        (void) snprintf(sectors, sizeof(sectors), "sector_size:%u", sector);
+        r = mapping_verify(LUKS_MAPPING, &wanted, f);
         if (r < 0)
-                return status_fail(s, REASON_VERIFY, r,
-                                   "The mapping is not one crypt target of the expected form");
-        difference = table_difference(&t, &wanted);
-        if (difference)
-                return status_fail(s, REASON_VERIFY, 0, "The mapping has another %s than was asked for",
-                                   difference);
-        *ret = t;
+                return r;
+        if (has_keyslot(c->cd))
+                return failure_set(f, REASON_VERIFY, 0, "The header has a keyslot");
+        (void) snprintf(ret->uuid, sizeof(ret->uuid), "%s", crypt_get_uuid(c->cd) ?: "");
+        ret->cipher = wanted.positional[0];
+        ret->key_size = wanted.key_size * 8;
+        ret->sector_size = sector;
+        ret->size = wanted.length * 512;
         return 0;
 }
 
-/* Puts what the kernel and the context say into s. */
-static int note(Context *c, const CryptTable *t, const LuksOptions *o, Status *s) {
-        s->mapper = strdup(LUKS_NODE);
-        s->uuid = strdup(crypt_get_uuid(c->cd) ?: "");
-        s->cipher = strdup(t->cipher);
-        s->header = strdup(o->header_in_ram ? "ram" : "disk");
-        s->integrity = strdup(o->integrity ? INTEGRITY_NAME : "no");
-        if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
-                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
-        s->key_size = t->key_size;
-        s->sector_size = t->sector_size;
-        s->size_bytes = t->length * 512;
-        s->keyslots = count_keyslots(c->cd);
-        return s->keyslots == 0 ? 0 : status_fail(s, REASON_VERIFY, 0, "The header has a keyslot");
-}
-
 /* The key, and each copy of it in libcryptsetup, is gone with the return. */
-static int open_mapping(const Device *d, const LuksOptions *o, Status *s) {
+static int open_mapping(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
         _cleanup_(context_done) Context c = { .header_fd = -EBADF };
-        _cleanup_key_ SafeMemory *key = NULL;
+        _cleanup_key_ Key key = {};
         Stopwatch watch = stopwatch_start();
-        CryptTable t;
         int r;
 
-        r = cryptsetup_make_key(d, KEY_SIZE, &key);
+        r = key_make(disk, KEY_SIZE, f, &key);
         if (r < 0)
-                return status_fail(s, REASON_RNG, r, "Failed to get a volume key from the kernel");
-        r = init_context(&c, d, o->header_in_ram);
-        if (r >= 0)
-                r = format(&c, d, key, o);
-        s->timings_usec[TIMING_FORMAT] += stopwatch_lap(&watch);
+                return r;
+        crypt_set_log_callback(NULL, on_log, NULL);
+        /* Locks are for several programs that read and write one header. This one has a single writer and no
+         * reader, and the initrd need not have a directory for them. */
+        (void) crypt_metadata_locking(NULL, 0);
+        r = format(&c, disk, &key, o);
+        ret->format_usec += stopwatch_lap(&watch);
         if (r < 0)
-                return cryptsetup_fail(s, REASON_FORMAT, r, "Failed to format the disk");
-
-        r = activate(&c, key, o);
+                return fail(f, REASON_FORMAT, r, "Failed to format the disk");
+        r = activate(&c, &key, o);
         if (r < 0)
-                return cryptsetup_fail(s, REASON_ACTIVATE, r, "Failed to activate the mapping");
-        r = verify(d, o, s, &t);
-        if (r >= 0)
-                r = note(&c, &t, o, s);
-        s->timings_usec[TIMING_ACTIVATE] = stopwatch_lap(&watch);
+                return fail(f, REASON_ACTIVATE, r, "Failed to activate the mapping");
+        r = verify(&c, disk, o, f, ret);
+        ret->activate_usec = stopwatch_lap(&watch);
         return r;
 }
 
-static int open_layers(const Device *d, const LuksOptions *o, Status *s) {
+static int open_layers(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
         _cleanup_(device_done) Device below = {};
         Stopwatch watch = stopwatch_start();
-        int r = 0;
-
-        cryptsetup_prepare();
-        if (o->integrity)
-                r = integrity_open(d, o->discard, s, &below);
-        s->timings_usec[TIMING_FORMAT] += stopwatch_lap(&watch);
-        return r < 0 ? r : open_mapping(o->integrity ? &below : d, o, s);
-}
-
-int luks_open(const Device *d, const LuksOptions *o, Status *s) {
         int r;
 
+        if (!o->integrity)
+                return open_mapping(disk, o, f, ret);
+        r = integrity_open(disk, o->discard, f, &below);
+        ret->format_usec = stopwatch_lap(&watch);
+        if (r < 0)
+                return r;
+        return open_mapping(&below, o, f, ret);
+}
+
+int luks_open(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
+        int r;
+
+        *ret = (LuksFacts) {};
         /* libcryptsetup has copies of the key in memory that is not locked. */
         if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-                return status_fail(s, REASON_INTERNAL, errno, "Failed to lock the memory");
-        r = open_layers(d, o, s);
+                return failure_set(f, REASON_INTERNAL, errno, "Failed to lock the memory");
+        r = open_layers(disk, o, f, ret);
         (void) munlockall();
         if (r < 0)
-                (void) luks_close(d->number);
+                (void) luks_close();
         return r;
+}
+
+int luks_close(void) {
+        int r = mapping_close(LUKS_MAPPING), q = integrity_close();
+
+        return r < 0 ? r : q;
+}
+
+int luks_release(void) {
+        int r = mapping_release(LUKS_MAPPING);
+
+        return r < 0 ? r : integrity_release();
+}
+
+int luks_release_renamed(void) {
+        char name[sizeof(LUKS_MAPPING "-old-") + 10];
+        int r = -EBUSY;
+
+        for (unsigned i = 1; r == -EBUSY && i < 1000; i++) {
+                snprintf(name, sizeof(name), LUKS_MAPPING "-old-%u", i);
+                r = mapping_rename(LUKS_MAPPING, name);
+        }
+        if (r < 0)
+                return r == -ENODEV ? 0 : r;
+        return mapping_release(name);
 }

@@ -6,10 +6,11 @@
  *
  * Format and activation share one context, and nothing is read back from the disk between them. Whoever can
  * write the image could else put cipher_null into the header in that moment, and the data would land in the
- * clear. The read-back of the kernel's own table is the second lock on that door. */
+ * clear. The read-back of the kernel's own table is the second lock on that door.
+ *
+ * Opened in the boot and in a renewal, when the disk is found; ended with the pool. */
 
 #include "device.h"
-#include "status.h"
 
 #define LUKS_MAPPING "ccvm-scratch"
 #define LUKS_NODE "/dev/mapper/" LUKS_MAPPING
@@ -23,21 +24,28 @@ typedef struct LuksOptions {
         bool discard;       /* pass TRIM down to the disk */
 } LuksOptions;
 
-/* Makes the mapping on d. A failure is noted in s, and then no mapping is left. On success s has what the
- * kernel says of it, and the key is in the kernel alone. */
-int luks_open(const Device *d, const LuksOptions *options, Status *s);
+/* Describes the mapping as the kernel has it, and the header, which has no keyslot. */
+typedef struct LuksFacts {
+        char uuid[40];
+        const char *cipher;                  /* "aes-xts-plain64", a constant */
+        uint64_t key_size;                   /* bits */
+        uint64_t sector_size;                /* bytes, of the encryption */
+        uint64_t size;                       /* bytes of the mapping */
+        uint64_t format_usec, activate_usec; /* how long it took, also until a failure */
+} LuksFacts;
 
-/* Takes away what luks_open() makes, also in an earlier process, and also if that was ended in the middle on
- * this disk (0: unknown). What is still open gets I/O errors, and is removed when it is closed. Returns 0
- * also if there was none. */
-int luks_close(dev_t disk);
+/* Makes the mapping on the disk. On success the key is in the kernel alone, and f may have a note; a failure
+ * leaves no mapping. */
+int luks_open(const Device *disk, const LuksOptions *options, Failure *f, LuksFacts *ret);
 
-/* What is open stays until it is closed, and works until then. */
-int luks_remove_later(void);
+/* Ends what luks_open() makes, also in an earlier process that was killed in the middle of its work. Users
+ * get I/O errors, and the mapping is removed when the last of them has closed it. 0 also if there is none.
+ * */
+int luks_close(void);
 
-/* Gives the mapping another name, under which it goes with its last user: there is room for another one. 0
- * also if there is none. */
-int luks_put_aside(void);
+/* Lets the mapping, and what is below it, go with its last user, for whom it works until then. 0 also if
+ * there is none. */
+int luks_release(void);
 
-/* As luks_close(), but -EBUSY and nothing done if the mapping is in use. */
-int luks_close_unused(void);
+/* Renames the mapping and releases it, so that a new one can take its name. 0 also if there is none. */
+int luks_release_renamed(void);

@@ -5,17 +5,17 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "fileio.h"
-#include "log.h"
 #include "parse.h"
-#include "ramloop.h"
-#include "zram.h"
+#include "ramdisk.h"
+#include "status.h"
 
 #define FILLER 0xf6
 #define FILL_STEP (2 * MIB)
 
-/* What programs need at least, and a tmpfs may have half of the RAM. */
+/* For programs; a tmpfs may have half of the RAM besides. */
 #define RESERVE (64 * MIB)
 #define SHARE_MIN 16 /* of the RAM, however little of it is free */
 
@@ -24,30 +24,7 @@
 #define PAGE 4096
 #define PAGE_COST (PAGE + 128)
 
-/* Direct: one copy less, and no page cache to be written back. */
-static int fill(const char *node, uint64_t size) {
-        _cleanup_close_ int fd = open(node, O_WRONLY | O_DIRECT | O_CLOEXEC);
-        _cleanup_free_ void *buffer = NULL;
-        int r;
-
-        if (fd < 0)
-                return -errno;
-        r = posix_memalign(&buffer, FILL_STEP, FILL_STEP);
-        if (r != 0)
-                return -r;
-        /* In large pages the kernel has less to look up. */
-        (void) madvise(buffer, FILL_STEP, MADV_HUGEPAGE);
-        memset(buffer, FILLER, FILL_STEP);
-        for (uint64_t at = 0; at < size;) {
-                ssize_t n = pwrite(fd, buffer, size - at < FILL_STEP ? size - at : FILL_STEP, at);
-                if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
-                at += n;
-        }
-        return 0;
-}
-
-/* Bytes, of the line that begins with key, in KiB; 0 if there is none. */
+/* Reads the line of meminfo that begins with key, in KiB. Returns bytes; 0 if there is none. */
 static uint64_t read_line(const char *meminfo, const char *key) {
         const char *p = strstr(meminfo, key);
 
@@ -70,105 +47,85 @@ uint64_t tags_room(const char *meminfo) {
         return room / PAGE_COST * PAGE;
 }
 
-int tags_read_room(uint64_t *ret) {
-        _cleanup_free_ char *text = NULL;
+/* Writes the filler to the device, but for its first page, which stays zero: dm-integrity has its superblock
+ * there. Direct: one copy less, and no page cache to be written back. */
+static int fill(const Device *d) {
+        _cleanup_close_ int fd = open(d->node, O_WRONLY | O_DIRECT | O_CLOEXEC);
+        _cleanup_free_ void *buffer = NULL;
         int r;
 
-        r = file_read("/proc/meminfo", 64 * KIB, &text);
-        if (r < 0)
-                return r;
-        *ret = tags_room(text);
+        if (fd < 0)
+                return -errno;
+        r = posix_memalign(&buffer, FILL_STEP, FILL_STEP);
+        if (r != 0)
+                return -r;
+        /* In large pages the kernel has less to look up. */
+        (void) madvise(buffer, FILL_STEP, MADV_HUGEPAGE);
+        memset(buffer, FILLER, FILL_STEP);
+        for (uint64_t at = PAGE; at < d->size;) {
+                ssize_t n = pwrite(fd, buffer, lesser(d->size - at, FILL_STEP), at);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                at += n;
+        }
         return 0;
 }
 
-/* Noted before anything is in it, so that whoever takes away what a killed process has left finds it. */
-static int make_zram(uint64_t size, char **ret_name) {
+/* Makes the device and notes its name before anything is in it, so that a process that ends what a killed
+ * one has left finds it. */
+static int make(uint64_t size, Device *ret) {
+        _cleanup_free_ char *name = NULL;
+        char *node;
+        struct stat st;
         int r;
 
-        r = zram_add(ret_name);
+        r = ramdisk_open(size, &name);
         if (r < 0)
                 return r;
-        r = file_write_atomic(TAGS_PATH, *ret_name, 0644);
+        r = file_write_atomic(TAGS_PATH, name, 0644);
         if (r < 0) {
-                (void) zram_remove(*ret_name);
+                (void) ramdisk_close(name);
                 return r;
         }
-        return zram_set_size(*ret_name, size);
-}
-
-/* A loop device goes with the process. */
-static int make_loop(uint64_t size, char **ret_name) {
-        int r;
-
-        log_warning("The kernel has no zram: the tags take %" PRIu64 " MiB of RAM from the start.",
-                    size / MIB);
-        r = ramloop_make(size, ret_name);
-        return r < 0 ? r : file_write_atomic(TAGS_PATH, *ret_name, 0644);
-}
-
-static int note_device(const char *node, uint64_t size, Device *ret) {
-        _cleanup_(device_done) Device d = { .node = strdup(node), .size = size };
-        struct stat st;
-
-        if (!d.node)
-                return -ENOMEM;
-        if (stat(node, &st) < 0)
-                return -errno;
-        d.number = st.st_rdev;
-        *ret = d;
-        d.node = NULL;
-        return 0;
-}
-
-static int make(uint64_t size, Device *ret) {
-        _cleanup_(device_done) Device d = {};
-        _cleanup_free_ char *name = NULL, *node = NULL;
-        int r;
-
-        r = make_zram(size, &name);
-        if (r == -ENOENT)
-                r = make_loop(size, &name);
-        if (r < 0)
-                return r;
         if (asprintf(&node, "/dev/%s", name) < 0)
                 return -ENOMEM;
-        r = note_device(node, size, &d);
-        if (r >= 0)
-                r = fill(node, size);
-        if (r < 0)
-                return r;
-        *ret = d;
-        d.node = NULL;
-        return 0;
+        ret->node = node;
+        if (stat(node, &st) < 0)
+                return -errno;
+        ret->number = st.st_rdev;
+        ret->size = size;
+        return fill(ret);
 }
 
-/* What there is no module for. */
-static bool is_missing(int r) {
-        return r == -ENOENT || r == -ENODEV || r == -ENXIO;
-}
-
-int tags_make(uint64_t size, Status *s, Device *ret) {
+int tags_open(uint64_t size, Failure *f, Device *ret) {
+        _cleanup_(device_done) Device d = {};
         int r;
 
         size = (size + PAGE - 1) / PAGE * PAGE;
-        r = make(size, ret);
-        if (r >= 0)
-                return 0;
-        (void) tags_remove();
-        return is_missing(r) ? status_fail(s, REASON_KERNEL, r, "The kernel has no zram, and no loop")
-                             : status_fail(s, REASON_FORMAT, r,
-                                           "Failed to make a device in RAM of %" PRIu64 " MiB for the tags",
-                                           size / MIB);
+        r = make(size, &d);
+        if (r < 0)
+                (void) tags_close();
+        if (r == -ENOENT || r == -ENODEV || r == -ENXIO)
+                return failure_set(f, REASON_KERNEL, r, "The kernel has no zram, and no loop");
+        if (r < 0)
+                return failure_set(f, REASON_FORMAT, r,
+                                   "Failed to make a device in RAM of %" PRIu64 " MiB for the tags",
+                                   size / MIB);
+        *ret = TAKE_DEVICE(d);
+        return 0;
 }
 
-int tags_remove(void) {
+int tags_close(void) {
         _cleanup_free_ char *name = NULL;
         int r;
 
         r = file_read(TAGS_PATH, KIB, &name);
-        if (r >= 0 && startswith(name, "zram"))
-                r = zram_remove(name);
-        if (r >= 0)
-                r = unlink(TAGS_PATH) < 0 ? -errno : 0;
-        return r == -ENOENT ? 0 : r;
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        r = ramdisk_close(name);
+        if (r < 0)
+                return r;
+        if (unlink(TAGS_PATH) < 0)
+                return -errno;
+        return 0;
 }

@@ -2,7 +2,6 @@
 
 #include "status.h"
 
-#include <stdarg.h>
 #include <systemd/sd-json.h>
 
 static const char *const state_table[_STATE_MAX] = {
@@ -10,25 +9,6 @@ static const char *const state_table[_STATE_MAX] = {
         [STATE_ENCRYPTED] = "encrypted",
         [STATE_TMPFS] = "tmpfs",
         [STATE_NONE] = "none",
-};
-
-static const char *const reason_table[_REASON_MAX] = {
-        [REASON_DEVICE_TIMEOUT] = "device-timeout",
-        [REASON_DEVICE_AMBIGUOUS] = "device-ambiguous",
-        [REASON_DEVICE_READ_ONLY] = "device-read-only",
-        [REASON_DEVICE_TOO_SMALL] = "device-too-small",
-        [REASON_DEVICE_IN_USE] = "device-in-use",
-        [REASON_RNG] = "rng",
-        [REASON_FORMAT] = "format",
-        [REASON_ACTIVATE] = "activate",
-        [REASON_VERIFY] = "verify",
-        [REASON_MKFS] = "mkfs",
-        [REASON_MOUNT] = "mount",
-        [REASON_TIMEOUT] = "timeout",
-        [REASON_KERNEL] = "kernel",
-        [REASON_INTERNAL] = "internal",
-        [REASON_WIPED] = "wiped",
-        [REASON_CLONED] = "cloned",
 };
 
 static const char *const timing_table[_TIMING_MAX] = {
@@ -59,10 +39,6 @@ const char *state_to_string(State s) {
         return state_table[s];
 }
 
-const char *reason_to_string(Reason r) {
-        return reason_table[r];
-}
-
 static int set_string(sd_json_variant **v, const char *key, const char *value) {
         if (!value) {
                 _cleanup_json_ sd_json_variant *null = NULL;
@@ -88,7 +64,7 @@ int status_format(const Status *s, char **ret) {
 
         r = set_string(&v, "state", state_table[s->state]);
         if (r >= 0)
-                r = set_string(&v, "reason", reason_table[s->reason]);
+                r = set_string(&v, "reason", reason_to_string(s->reason));
         for (size_t i = 0; i < ELEMENTSOF(string_fields) && r >= 0; i++)
                 r = set_string(&v, string_fields[i].key, *FIELD(s, char *, string_fields[i].offset));
         for (size_t i = 0; i < ELEMENTSOF(number_fields) && r >= 0; i++)
@@ -141,7 +117,7 @@ static int parse_outcome(sd_json_variant *v, Status *s) {
                 return r;
         s->state = r;
 
-        r = reason ? table_find(reason_table, _REASON_MAX, reason) : REASON_NONE;
+        r = reason ? reason_from_string(reason) : REASON_NONE;
         s->reason = r < 0 ? REASON_INTERNAL : r;
         return 0;
 }
@@ -203,40 +179,4 @@ void status_done(Status *s) {
                 free(*FIELD(s, char *, string_fields[i].offset));
         status_free_mounts(s);
         *s = (Status) {};
-}
-
-int status_fail(Status *s, Reason reason, int error, const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
-        va_list ap;
-
-        va_start(ap, format);
-        int n = vasprintf(&text, format, ap);
-        va_end(ap);
-
-        s->reason = reason;
-        free(TAKE_PTR(s->detail));
-        if (n >= 0 && error == 0)
-                s->detail = TAKE_PTR(text);
-        else if (n >= 0 && asprintf(&s->detail, "%s: %s", text, strerror(abs(error))) < 0)
-                s->detail = NULL;
-
-        /* Other programs' words may be in it: it stays one line, which every reader of the status takes. */
-        for (char *p = s->detail; p && *p; p++)
-                if (*p < ' ' || *p > '~')
-                        *p = '?';
-        return error == 0 ? -EIO : -abs(error);
-}
-
-void status_note(Status *s, const char *format, ...) {
-        _cleanup_free_ char *text = NULL, *before = TAKE_PTR(s->detail);
-        va_list ap;
-
-        va_start(ap, format);
-        int n = vasprintf(&text, format, ap);
-        va_end(ap);
-
-        if (n < 0 || !before)
-                s->detail = n < 0 ? TAKE_PTR(before) : TAKE_PTR(text);
-        else if (asprintf(&s->detail, "%s; %s", before, text) < 0)
-                s->detail = NULL;
 }

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "macro.h"
+#include "failure.h"
 
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
@@ -41,27 +41,6 @@ typedef enum State {
         _STATE_MAX,
 } State;
 
-typedef enum Reason {
-        REASON_NONE,
-        REASON_DEVICE_TIMEOUT,
-        REASON_DEVICE_AMBIGUOUS,
-        REASON_DEVICE_READ_ONLY,
-        REASON_DEVICE_TOO_SMALL,
-        REASON_DEVICE_IN_USE,
-        REASON_RNG,
-        REASON_FORMAT,
-        REASON_ACTIVATE,
-        REASON_VERIFY,
-        REASON_MKFS,
-        REASON_MOUNT,
-        REASON_TIMEOUT,
-        REASON_KERNEL, /* it lacks a module, which the detail names */
-        REASON_INTERNAL,
-        REASON_WIPED,  /* by ccvm-scratch wipe, in the running system */
-        REASON_CLONED, /* goes with STATE_ENCRYPTED: others may have the same key */
-        _REASON_MAX,
-} Reason;
-
 typedef enum Timing {
         TIMING_WAIT, /* from the program's start until the disk is found and checked */
         TIMING_FORMAT,
@@ -75,8 +54,13 @@ typedef enum Timing {
 /* All strings are owned; NULL, or 0 for a number, is what does not apply. */
 typedef struct Status {
         State state;
-        Reason reason;
-        char *detail;         /* one line of text for people */
+        union { /* also under the names of its fields */
+                Failure failure;
+                struct {
+                        Reason reason;
+                        char *detail;
+                };
+        };
         char *device;         /* node of the disk, "/dev/vdb" */
         char *mapper;         /* node of the mapping */
         char *uuid;           /* of the LUKS2 header */
@@ -93,8 +77,6 @@ typedef struct Status {
 } Status;
 
 const char *state_to_string(State s);
-/* REASON_NONE gives NULL. */
-const char *reason_to_string(Reason r);
 
 /* The JSON text on one line, a newline at its end. The caller frees it. -ENOMEM. */
 int status_format(const Status *s, char **ret);
@@ -108,9 +90,6 @@ void status_done(Status *s);
 /* Frees the mounts alone; none are left. */
 void status_free_mounts(Status *s);
 
-/* Adds a sentence to the detail, of what went well and not quite as was asked for. */
-void status_note(Status *s, const char *format, ...) _printf_(2, 3);
-
-/* Notes a failure: the reason, and one line of detail. It is logged by whoever ends the work. Returns
- * -abs(error), or -EIO if error is 0, so that "return status_fail(…)" works. */
-int status_fail(Status *s, Reason reason, int error, const char *format, ...) _printf_(4, 5);
+/* Set the failure of s, and add a sentence to its detail (failure.h). */
+#define status_fail(s, ...) failure_set(&(s)->failure, __VA_ARGS__)
+#define status_note(s, ...) failure_note(&(s)->failure, __VA_ARGS__)

@@ -96,7 +96,7 @@ def killed_before_format():
 
 @case
 def killed_before_activation():
-    """With a device for the tags of a large disk, which are formatted, and on no mapping yet."""
+    """With the mapping below it, on a device that has tags for a large disk."""
     fault("killed-before-activation", "internal", shim("formatted", "kill"), AUTHENTICATED, image(100 * GIB))
 
 

@@ -36,9 +36,22 @@ static void test_journal(void **state) {
                 assert_int_equal(filesystem_needs_journal(table[i].release), table[i].needs);
 }
 
+static void test_listed(void **state) {
+        static const char text[] = "nodev\tsysfs\nnodev\ttmpfs\n\text3\n\text4\n\tbtrfs\n";
+
+        assert_true(filesystem_is_listed(text, "ext4"));
+        assert_true(filesystem_is_listed(text, "tmpfs"));
+        assert_true(filesystem_is_listed(text, "btrfs"));
+        assert_false(filesystem_is_listed(text, "ext"));
+        assert_false(filesystem_is_listed(text, "xt4"));
+        assert_false(filesystem_is_listed(text, "xfs"));
+        assert_false(filesystem_is_listed("", "xfs"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_journal),
+                cmocka_unit_test(test_listed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

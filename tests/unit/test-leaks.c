@@ -86,7 +86,8 @@ static void test_pool(void **state) {
                 bool leaks;
         } table[] = {
                 { POOL "tmpfs ccvm-scratch rw,size=1k\n", SWAPS "/dev/vdb partition 1 0 -3\n", true },
-                { POOL "tmpfs ccvm-scratch rw,size=1k,noswap\n", SWAPS "/dev/vdb partition 1 0 -3\n", false },
+                { POOL "tmpfs ccvm-scratch rw,size=1k,noswap\n", SWAPS "/dev/vdb partition 1 0 -3\n",
+                  false },
                 { POOL "tmpfs ccvm-scratch rw,size=1k\n", SWAPS "/dev/dm-0 partition 1 0 -3\n", false },
                 { POOL "tmpfs ccvm-scratch rw,size=1k\n", SWAPS, false },
                 { POOL "ext4 /dev/mapper/ccvm-scratch rw\n", SWAPS "/dev/vdb partition 1 0 -3\n", false },

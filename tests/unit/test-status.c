@@ -101,36 +101,11 @@ static void test_every_word(void **state) {
                 }
 }
 
-static void test_note(void **state) {
-        _cleanup_(status_done) Status s = {};
-
-        status_note(&s, "One of %i", 2);
-        assert_string_equal(s.detail, "One of 2");
-        status_note(&s, "the other");
-        assert_string_equal(s.detail, "One of 2; the other");
-        assert_int_equal(s.reason, REASON_NONE);
-        (void) status_fail(&s, REASON_MKFS, 0, "all");
-        assert_string_equal(s.detail, "all");
-}
-
-static void test_fail(void **state) {
-        _cleanup_(status_done) Status s = {};
-
-        assert_int_equal(status_fail(&s, REASON_MKFS, ENOENT, "Failed to start %s", "mkfs"), -ENOENT);
-        assert_string_equal(s.detail, "Failed to start mkfs: No such file or directory");
-        assert_int_equal(status_fail(&s, REASON_VERIFY, 0, "Other"), -EIO);
-        assert_int_equal(s.reason, REASON_VERIFY);
-        assert_string_equal(s.detail, "Other");
-        (void) status_fail(&s, REASON_MKFS, 0, "%s", "a\nb\x7f\xff");
-        assert_string_equal(s.detail, "a?b??");
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_rejects),    cmocka_unit_test(test_tolerates),
                 cmocka_unit_test(test_round_trip), cmocka_unit_test(test_every_word),
-                cmocka_unit_test(test_fail),       cmocka_unit_test(test_drops),
-                cmocka_unit_test(test_note),
+                cmocka_unit_test(test_drops),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

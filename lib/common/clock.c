@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "clock.h"
+
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+
+uint64_t now_usec(void) {
+        struct timespec ts = {};
+
+        (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+        return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
+}
+
+Stopwatch stopwatch_start(void) {
+        return (Stopwatch) { now_usec() };
+}
+
+uint64_t stopwatch_lap(Stopwatch *w) {
+        uint64_t start = w->start;
+
+        w->start = now_usec();
+        return w->start - start;
+}
+
+static void on_alarm(int signal) {
+}
+
+void interrupt_after(unsigned seconds) {
+        const struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
+        const struct itimerval timer = { .it_interval.tv_sec = seconds, .it_value.tv_sec = seconds };
+
+        (void) sigaction(SIGALRM, &action, NULL);
+        (void) setitimer(ITIMER_REAL, &timer, NULL);
+}
