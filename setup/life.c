@@ -28,7 +28,7 @@ static int wipe(const char *detail) {
         _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
         int r, q;
 
-        r = outcome_read(&before);
+        r = status_read(&before);
         if (r == -ENOENT || (r >= 0 && !can_be_wiped(&before))) {
                 log_error("There is no encrypted scratch disk to wipe: the state is %s.",
                           state_to_string(before.state));
@@ -108,7 +108,7 @@ static int tell_of_clone(Status *s) {
 static bool has_shared_key(void) {
         _cleanup_(status_done) Status s = {};
 
-        return outcome_read(&s) >= 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
+        return status_read(&s) >= 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
 }
 
 /* The first may be one that somebody else has begun, before the clone. */

@@ -12,8 +12,6 @@
 #include "mounted.h"
 #include "parse.h"
 
-#define STATUS_MAX (64 * KIB)
-
 /* units/ccvm-scratch.catalog explains each. */
 static const char *const message_ids[_STATE_MAX] = {
         [STATE_OFF] = "7c625ba00f4c42c6bfddbedeaf1ba685",
@@ -26,18 +24,10 @@ static const char *const message_ids[_STATE_MAX] = {
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 #define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
 
-static int write_text(const char *text) {
-        int r = mkdir_parents(STATUS_DIRECTORY, 0755);
-
-        if (r >= 0)
-                r = file_write_atomic(STATUS_PATH, text, 0644);
-        return r < 0 ? log_error_errno(r, "Failed to write '%s'", STATUS_PATH) : 0;
-}
-
 int outcome_write(const Status *s) {
-        _cleanup_free_ char *text = NULL;
+        int r = status_write(s);
 
-        return status_format(s, &text) < 0 ? log_oom() : write_text(text);
+        return r < 0 ? log_error_errno(r, "Failed to write '%s'", STATUS_PATH) : 0;
 }
 
 static char *make_message(const Status *s) {
@@ -74,25 +64,25 @@ static char *make_message(const Status *s) {
 }
 
 int outcome_announce(const Status *s) {
-        _cleanup_free_ char *message = make_message(s), *text = NULL, *line = NULL;
+        _cleanup_free_ char *message = make_message(s), *line = NULL;
         bool cloned = s->reason == REASON_CLONED;
-        bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE || cloned;
         const char *reason = reason_to_string(s->reason);
         int r;
 
-        if (!message || status_format(s, &text) < 0 ||
+        if (!message ||
             asprintf(&line, "%s%s%s\n", state_to_string(s->state), reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
         r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s",
                             cloned ? MESSAGE_ID_CLONED : message_ids[s->state], "PRIORITY=%i",
-                            degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state_to_string(s->state),
-                            "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
+                            status_is_degraded(s) ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s",
+                            state_to_string(s->state), "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s",
+                            s->device ?: "", NULL);
         if (r < 0)
                 (void) log_warning_errno(r, "%s The journal does not answer", message);
         r = host_tell(line);
         if (r < 0)
                 (void) log_warning_errno(r, "Failed to tell the host");
-        return write_text(text);
+        return outcome_write(s);
 }
 
 /* The list in one line, for the caller to free. */
@@ -169,17 +159,8 @@ void outcome_forget_health(void) {
                 (void) unlink(paths[i]);
 }
 
-int outcome_read(Status *ret) {
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        *ret = (Status) {};
-        r = file_read(STATUS_PATH, STATUS_MAX, &text);
-        return r < 0 ? r : status_parse(text, ret);
-}
-
 int outcome_load(Status *ret) {
-        int r = outcome_read(ret);
+        int r = status_read(ret);
 
         return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : 0;
 }
@@ -194,7 +175,7 @@ int outcome_load_encrypted(Status *ret) {
 static bool take_earlier(Status *s) {
         _cleanup_(status_done) Status earlier = {};
 
-        if (outcome_read(&earlier) < 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
+        if (status_read(&earlier) < 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
                 return false;
         s->reason = earlier.reason;
         s->detail = TAKE_PTR(earlier.detail);

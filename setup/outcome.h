@@ -24,11 +24,7 @@ int outcome_note_health(const Status *s, Health h);
 /* What was told of a pool's health is not of the next one. */
 void outcome_forget_health(void);
 
-/* Reads the status file. -ENOENT if there is none; the other errors of status_parse(). The caller calls
- * status_done(), also after an error. */
-int outcome_read(Status *ret);
-
-/* The same for those who have nothing to do without one: the errors are logged. */
+/* status_read() for those who have nothing to do without a record: the errors are logged. */
 int outcome_load(Status *ret);
 
 /* And for those who have nothing to do without an encrypted one: 1 if it is, 0 if not. */

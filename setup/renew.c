@@ -101,7 +101,7 @@ int renew_begin(const Options *o, const Status *before) {
         int r;
 
         read_beginning(&old);
-        old_pools_add(&old, mounted_number(before));
+        old_pools_add(&old, mounted_pool(before));
         r = note_beginning(&old);
         if (r < 0)
                 return r;

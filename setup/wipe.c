@@ -71,7 +71,7 @@ int wipe_key(Status *s) {
 
 /* The overlay of /nix/store stays: its lower layer is what the system runs from. */
 int wipe_mounts(const Status *before, Status *s) {
-        OldPools old = { .numbers = { mounted_number(before) }, .n = 1 };
+        OldPools old = { .numbers = { mounted_pool(before) }, .n = 1 };
         int r = 0, q;
 
         for (char **m = before->mounts; m && *m; m++) {

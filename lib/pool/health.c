@@ -26,7 +26,7 @@ static int visit(const BlockDevice *d, void *userdata) {
         return !d->directory || (d->lowest && startswith(d->name, "dm-")) ? -ENODEV : 0;
 }
 
-/* Whether text has a number that is not zero. */
+/* Tells whether text has a number that is not zero. */
 static bool has_count(const char *text) {
         return text && text[strcspn(text, "123456789")] != 0;
 }
