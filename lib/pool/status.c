@@ -125,8 +125,8 @@ static const char *to_string(json_object *v) {
 static json_object *get_field(json_object *v, const char *key) {
         json_object *field = NULL;
 
-        return json_object_is_type(v, json_type_object) && json_object_object_get_ex(v, key, &field) ? field
-                                                                                                     : NULL;
+        (void) json_object_object_get_ex(v, key, &field);
+        return field;
 }
 
 static const char *get_string(json_object *v, const char *key) {
