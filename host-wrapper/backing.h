@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a file is kept on: RAM in its disguises, or dm-crypt. By statfs(2), one block's FIEMAP and sysfs;
- * what none of them shows (network, FUSE) is taken for a disk. */
+/* Whether a file is kept in RAM, in its disguises. By statfs(2), one block's FIEMAP and sysfs; what none of
+ * them shows (network, FUSE) counts as a disk.
+ *
+ * When: on the host, before the VM starts. */
 
 #include "macro.h"
 
@@ -13,10 +15,6 @@
  * 0, -errno. */
 int backing_is_ram(int fd, char name[static BACKING_NAME_MAX]);
 
-/* Whether what is written to a swap device or swap file, as /proc/swaps names it, stays in RAM or is
- * encrypted on its way to every disk. */
-bool backing_is_safe_swap(const char *path);
-
-/* Finds a device, from a directory of sysfs down, that is RAM, or with clear one that writes what is not
- * encrypted to a disk. name: which. What sysfs does not know is not RAM, and in the clear. */
-bool backing_find(const char *directory, bool clear, char name[static BACKING_NAME_MAX]);
+/* Finds a device in RAM, from a directory of sysfs down; puts its name into name. What sysfs does not
+ * know is not RAM. */
+bool backing_find(const char *directory, char name[static BACKING_NAME_MAX]);

@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include "backing.h"
 #include "log.h"
+#include "swap.h"
 
 /* Both survive execve(2), which PR_SET_DUMPABLE does not. RLIMIT_CORE keeps the kernel from writing a file,
  * but not from piping the dump to a handler (core(5)); the filter empties what would go down that pipe. */
@@ -19,17 +19,13 @@ void memory_forbid_core_dumps(void) {
 }
 
 void memory_warn_of_swap(void) {
-        _cleanup_fclose_ FILE *f = fopen("/proc/swaps", "re");
-        char path[1024];
+        _cleanup_free_ char *path = swap_find_clear("");
 
-        /* The first line is a heading. */
-        while (f && fscanf(f, "%1023s%*[^\n]", path) == 1)
-                if (path[0] == '/' && !backing_is_safe_swap(path)) {
-                        log_warning("Guest RAM, with the disk's key in it, may be written to the swap '%s', "
-                                    "which is neither zram nor encrypted; use --lock-memory, or encrypt it",
-                                    path);
-                        return;
-                }
+        if (path)
+                log_warning(
+                        "Guest RAM, with the disk's key in it, may be written to the swap '%s', which is "
+                        "neither zram nor encrypted; use --lock-memory, or encrypt it",
+                        path);
 }
 
 void memory_raise_lock_limit(void) {

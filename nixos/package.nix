@@ -12,6 +12,7 @@
   lib,
   stdenv,
   cryptsetup,
+  json_c,
   lvm2,
   meson,
   ninja,
@@ -41,6 +42,7 @@ stdenv.mkDerivation (finalAttrs: {
   # lvm2 for libdevmapper, util-linux for libmount.
   buildInputs = lib.optionals (!forHost) [
     cryptsetup
+    json_c
     lvm2
     systemd
     util-linux

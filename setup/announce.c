@@ -53,15 +53,14 @@ int announce_outcome(const Status *s) {
         _cleanup_free_ char *message = make_message(s), *line = NULL;
         const char *state = state_to_string(s->state), *reason = reason_to_string(s->reason);
         bool cloned = s->reason == REASON_CLONED;
-        bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE || cloned;
         int r;
 
         if (!message || asprintf(&line, "%s%s%s\n", state, reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
         r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s",
                             cloned ? MESSAGE_ID_CLONED : message_ids[s->state], "PRIORITY=%i",
-                            degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state, "CCVM_REASON=%s",
-                            reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
+                            status_is_degraded(s) ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state,
+                            "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
         if (r < 0)
                 log_warning_errno(r, "%s The journal does not answer", message);
         r = report_to_host(line);

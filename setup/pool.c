@@ -125,9 +125,9 @@ int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout
         return fill(filesystem_name(fs), layout, s);
 }
 
-/* noswap: what was to be encrypted must not reach a swap device instead. Linux has it since 6.4; status tells
- * where it is missing and would matter. As many inodes as systemd gives /tmp: the kernel's own limit, by the
- * RAM, is half a page each. */
+/* noswap: what was to be encrypted must not reach a swap device instead. Linux has it since 6.4; status
+ * tells where it is missing and would matter. As many inodes as systemd gives /tmp: the kernel's own limit,
+ * by the RAM, is half a page each. */
 int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
         _cleanup_free_ char *options = NULL;
         _cleanup_(failure_done) Failure no_noswap = {};

@@ -6,9 +6,6 @@
 
 #include "fileio.h"
 #include "log.h"
-#include "parse.h"
-
-#define STATUS_MAX (64 * KIB)
 
 int record_claim(void) {
         const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
@@ -24,30 +21,20 @@ int record_claim(void) {
 }
 
 int record_write(const Status *s) {
-        _cleanup_free_ char *text = NULL;
         int r;
 
-        r = status_format(s, &text);
-        if (r < 0)
-                return log_oom();
-        r = mkdir_parents(STATUS_DIRECTORY, 0755);
-        if (r >= 0)
-                r = file_write_atomic(STATUS_PATH, text, 0644);
+        r = status_write(s);
         if (r < 0)
                 return log_error_errno(r, "Failed to write '%s'", STATUS_PATH);
         return 0;
 }
 
 int record_read(Status *ret) {
-        _cleanup_free_ char *text = NULL;
         int r;
 
-        *ret = (Status) {};
-        r = file_read(STATUS_PATH, STATUS_MAX, &text);
+        r = status_read(ret);
         if (r == -ENOENT)
                 return 0;
-        if (r >= 0)
-                r = status_parse(text, ret);
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
         return 1;

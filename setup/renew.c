@@ -104,7 +104,7 @@ int verb_renew(const Options *o) {
         if (r < 0)
                 return r;
         old_pools_read(&old);
-        old_pools_add(&old, mounted_number(&before));
+        old_pools_add(&old, mounted_pool(&before));
         r = destroy(&before, &old);
         if (r < 0)
                 return r;

@@ -74,7 +74,7 @@ int wipe_key(void) {
 
 /* The overlay of /nix/store stays: its lower layer is what the system runs from. */
 static int remove_mounts(const Status *before) {
-        OldPools old = { .numbers = { mounted_number(before) }, .n = 1 };
+        OldPools old = { .numbers = { mounted_pool(before) }, .n = 1 };
         int r, failed = 0;
 
         for (char **m = before->mounts; m && *m; m++)

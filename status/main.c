@@ -5,10 +5,11 @@
  *
  * When: at any time in the guest; status and is-encrypted by anybody, also in a service's own mount
  * namespace, wipe and renew by root. What is told is how the boot went, by one file, and what is mounted
- * now; nothing is asked of the disk. For wipe and renew ccvm-scratch-setup has the libraries. */
+ * now; nothing is asked of the disk. For wipe and renew ccvm-scratch-setup has the libraries.
+ *
+ * The verbs return the exit status; all other functions 0 or -errno, and they log their errors. */
 
 #include <getopt.h>
-
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -19,7 +20,8 @@
 #include "show.h"
 #include "users.h"
 
-#define EXIT_DEGRADED 3
+enum { EXIT_USAGE = 2, EXIT_DEGRADED = 3 };
+
 #define RENEW_SERVICE "ccvm-scratch-renew.service"
 
 static const char *arg_verb = "status";
@@ -51,10 +53,9 @@ static void help(void) {
 
 static int verb_status(void) {
         _cleanup_(now_done) Now now = {};
-        int n, r = 0;
+        int r = 0;
 
-        n = now_load(&now);
-        if (n < 0)
+        if (now_load(&now) < 0)
                 return EXIT_FAILURE;
         if (arg_json == JSON_OFF)
                 show_text(&now);
@@ -64,81 +65,82 @@ static int verb_status(void) {
                 log_error_errno(r < 0 ? r : errno, "Failed to print the status");
                 return EXIT_FAILURE;
         }
-        return (now.status.state == STATE_ENCRYPTED || now.status.state == STATE_OFF) && n == 0 &&
-                               now.health == HEALTH_OK && now.status.reason == REASON_NONE
-                       ? EXIT_SUCCESS
-                       : EXIT_DEGRADED;
+        return status_is_degraded(&now.status) || now.n_missing > 0 || now.health != HEALTH_OK
+                       ? EXIT_DEGRADED
+                       : EXIT_SUCCESS;
 }
 
-/* Says what is in the way. */
-static bool is_on_pool(const char *path, dev_t pool) {
-        int r = mounted_on(path, pool);
+/* Says of each path of the list (NULL-terminated, or NULL) that is not on the pool that it is in the way. */
+static int check_paths(char **paths, dev_t pool) {
+        int r = 0;
 
-        if (r < 0)
-                log_error_errno(r, "'%s' is not on the scratch pool", path);
-        else if (r == 0)
-                log_error("'%s' is not on the scratch pool.", path);
-        return r > 0;
+        for (char **p = paths; p && *p; p++) {
+                int on = mounted_on(*p, pool);
+                if (on > 0)
+                        continue;
+                if (on < 0)
+                        log_error_errno(on, "'%s' is not on the scratch pool", *p);
+                else
+                        log_error("'%s' is not on the scratch pool.", *p);
+                r = -ESTALE;
+        }
+        return r;
 }
 
 static int verb_is_encrypted(void) {
         _cleanup_(now_done) Now now = {};
         const Status *s = &now.status;
-        bool yes = true;
         dev_t pool;
+        int r, q;
 
         if (now_load(&now) < 0)
                 return EXIT_FAILURE;
+        pool = mounted_pool(s);
         /* First: a file system that has shut down does not even say that it is there. */
         if (s->state == STATE_ENCRYPTED && now.health != HEALTH_OK) {
                 log_error("The encrypted scratch pool is not healthy: %s.", health_to_string(now.health));
                 return EXIT_DEGRADED;
         }
-        if (s->state != STATE_ENCRYPTED || mounted_pool(&pool) < 0) {
+        if (s->state != STATE_ENCRYPTED || pool == 0) {
                 log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s->state));
                 return EXIT_DEGRADED;
         }
-        if (s->reason == REASON_CLONED) {
+        if (status_is_degraded(s)) {
                 log_error("A clone of this virtual machine may have the key of the scratch pool.");
                 return EXIT_DEGRADED;
         }
-        for (char **p = arg_paths[0] ? arg_paths : s->mounts; p && *p; p++)
-                yes = is_on_pool(*p, pool) && yes;
-        for (char **p = now.refused.paths; p && *p && !arg_paths[0]; p++)
-                yes = is_on_pool(*p, pool) && yes;
-        return yes ? EXIT_SUCCESS : EXIT_DEGRADED;
+        if (arg_paths[0])
+                return check_paths(arg_paths, pool) < 0 ? EXIT_DEGRADED : EXIT_SUCCESS;
+        r = check_paths(s->mounts, pool);
+        q = check_paths(now.refused.paths, pool);
+        return r < 0 || q < 0 ? EXIT_DEGRADED : EXIT_SUCCESS;
 }
 
-/* Returns 1 for a yes. */
-static int ask(void) {
+/* Refuses to destroy the key unless root wants it, by an option or on a terminal. Returns -EINVAL if it
+ * is not known. */
+static int confirm(void) {
         char line[16];
 
+        if (geteuid() != 0) {
+                log_error("%s takes root: it destroys the key of the scratch disk.", arg_verb);
+                return -EPERM;
+        }
+        if (arg_yes || arg_force)
+                return 0;
         if (!isatty(STDIN_FILENO)) {
                 log_error("%s destroys all data on the scratch disk: without a terminal it takes --yes.",
                           arg_verb);
                 return -EINVAL;
         }
         fputs("Destroy the key of the scratch disk, and with it all data on it, now? [y/N] ", stderr);
-        return fgets(line, sizeof(line), stdin) && strcspn(line, "yY") == 0;
-}
-
-/* Returns EXIT_SUCCESS to go on. */
-static int may_destroy(void) {
-        int r;
-
-        if (geteuid() != 0) {
-                log_error("%s takes root: it destroys the key of the scratch disk.", arg_verb);
-                return EXIT_FAILURE;
-        }
-        r = arg_yes || arg_force ? 1 : ask();
-        return r > 0 ? EXIT_SUCCESS : r < 0 ? 2 : EXIT_FAILURE;
+        return fgets(line, sizeof(line), stdin) && strcspn(line, "yY") == 0 ? 0 : -ECANCELED;
 }
 
 static int verb_wipe(void) {
-        int r = may_destroy();
+        int r = confirm();
 
-        if (r != EXIT_SUCCESS)
-                return r;
+        if (r < 0)
+                return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
         execl(PROGRAM_DIR "/ccvm-scratch-setup", "ccvm-scratch-setup", "wipe", NULL);
         log_error_errno(errno, "Failed to start '%s'", PROGRAM_DIR "/ccvm-scratch-setup");
         return EXIT_FAILURE;
@@ -172,12 +174,25 @@ static void explain_failure(void) {
                   state_to_string(now.status.state));
 }
 
+/* Tells the service whether to go on if the pool is in use. A renewal that was killed may have left the
+ * file. */
+static int write_force(void) {
+        int r = 0;
+
+        if (arg_force)
+                r = file_write_atomic(FORCE_PATH, "", 0600);
+        else if (unlink(FORCE_PATH) < 0 && errno != ENOENT)
+                r = -errno;
+        return r < 0 ? log_error_errno(r, "Failed to write '%s'", FORCE_PATH) : 0;
+}
+
 static int verb_renew(void) {
         _cleanup_(now_done) Now now = {};
-        int r = may_destroy();
+        int r;
 
-        if (r != EXIT_SUCCESS)
-                return r;
+        r = confirm();
+        if (r < 0)
+                return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
         if (now_load(&now) < 0)
                 return EXIT_FAILURE;
         /* The service is skipped then, which is no failure. */
@@ -185,14 +200,8 @@ static int verb_renew(void) {
                 log_error("There is no scratch disk to renew: none was asked for.");
                 return EXIT_FAILURE;
         }
-        /* One that was killed may have left it. */
-        r = unlink(FORCE_PATH) < 0 && errno != ENOENT ? -errno : 0;
-        if (r >= 0 && arg_force)
-                r = file_write_atomic(FORCE_PATH, "", 0600);
-        if (r < 0) {
-                log_error_errno(r, "Failed to write '%s'", FORCE_PATH);
+        if (write_force() < 0)
                 return EXIT_FAILURE;
-        }
         r = start(RENEW_SERVICE);
         (void) unlink(FORCE_PATH);
         if (r < 0)
@@ -270,15 +279,15 @@ static int run_verb(void) {
                         continue;
                 if (arg_force && verbs[i].run != verb_renew) {
                         log_error("%s takes no --force; see --help.", arg_verb);
-                        return 2;
+                        return EXIT_USAGE;
                 }
                 if (!arg_paths[0] || verbs[i].takes_paths)
                         return verbs[i].run();
                 log_error("%s takes no argument '%s'; see --help.", arg_verb, arg_paths[0]);
-                return 2;
+                return EXIT_USAGE;
         }
         log_error("Unknown command '%s': takes status, is-encrypted, wipe or renew; see --help.", arg_verb);
-        return 2;
+        return EXIT_USAGE;
 }
 
 int main(int argc, char *argv[]) {
@@ -287,6 +296,6 @@ int main(int argc, char *argv[]) {
         log_setup("ccvm-scratch");
         r = parse_argv(argc, argv);
         if (r <= 0)
-                return r < 0 ? 2 : EXIT_SUCCESS;
+                return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
         return run_verb();
 }

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What is so now: how the boot went, by the status file, and what has become of it, by the mount table and
- * sysfs. */
+/* What is so now: how the boot went, by the record, and what has become of it, by the mount table and sysfs.
+ *
+ * When: in the running guest, with each call of ccvm-scratch(1). */
 
 #include "health.h"
 #include "refused.h"
 #include "status.h"
 
 typedef struct Now {
-        char *text; /* of the status file */
         Status status;
         Refused refused;
         const char **missing; /* NULL-terminated: mount points that are not on the pool */
+        size_t n_missing;
         Health health;
         uint64_t used_bytes; /* of the pool; 0 if there is none */
 } Now;
 
-/* Returns how many mounts are missing, or an error, which is logged. The caller calls now_done() in either
- * case. */
+/* Fills now. Returns 0, or an error, which is logged. The caller calls now_done() in either case. */
 int now_load(Now *now);
 
 void now_done(Now *now);

@@ -4,62 +4,50 @@
 
 #include <inttypes.h>
 #include <sys/stat.h>
-#include <systemd/sd-json.h>
 #include <time.h>
 
 #include "integritystat.h"
+#include "jsonbuild.h"
 #include "leaks.h"
 
 static bool is_authenticated(const Status *s) {
         return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
 }
 
-static int set_refused(sd_json_variant **v, const Refused *refused) {
-        _cleanup_(sd_json_variant_unrefp) sd_json_variant *array = NULL;
-        int r = sd_json_variant_new_array(&array, NULL, 0);
+static bool add_refused(json_object *v, const Refused *refused) {
+        json_object *array = json_object_new_array();
+        bool ok = json_add(v, "refused", array);
 
-        for (const RefusedOption *e = refused->entries; r >= 0 && e < refused->entries + refused->n; e++) {
-                _cleanup_(sd_json_variant_unrefp) sd_json_variant *entry = NULL;
-                r = sd_json_variant_set_field_string(&entry, "key", e->key);
-                if (r >= 0)
-                        r = sd_json_variant_set_field_string(&entry, "value", e->value);
-                if (r >= 0)
-                        r = sd_json_variant_set_field_string(&entry, "why", e->why);
-                if (r >= 0)
-                        r = sd_json_variant_append_array(&array, entry);
+        for (const RefusedOption *e = refused->entries; ok && e < refused->entries + refused->n; e++) {
+                json_object *entry = json_object_new_object();
+                ok = entry && json_object_array_add(array, entry) >= 0 &&
+                     json_add_string(entry, "key", e->key) && json_add_string(entry, "value", e->value) &&
+                     json_add_string(entry, "why", e->why);
         }
-        return r < 0 ? r : sd_json_variant_set_field(v, "refused", array);
+        return ok;
 }
 
-/* The status as it was written, and what is so now. */
 int show_json(const Now *now, JsonForm form) {
-        _cleanup_(sd_json_variant_unrefp) sd_json_variant *v = NULL;
+        const Status *s = &now->status;
+        _cleanup_json_ json_object *v = NULL;
+        bool ok;
         int r;
 
-        r = sd_json_parse(now->text, 0, &v, NULL, NULL);
-        if (r >= 0)
-                r = sd_json_variant_set_field_strv(&v, "missing", (char **) now->missing);
-        if (r >= 0)
-                r = set_refused(&v, &now->refused);
-        if (r >= 0)
-                r = sd_json_variant_set_field_string(
-                        &v, "health",
-                        now->status.state == STATE_NONE ? NULL : health_to_string(now->health));
-        if (r >= 0)
-                r = sd_json_variant_set_field_unsigned(&v, "usedBytes", now->used_bytes);
-        if (r >= 0 && is_authenticated(&now->status))
-                r = sd_json_variant_set_field_unsigned(&v, "tagBytes", integrity_tag_bytes(""));
+        r = status_to_json(s, &v);
         if (r < 0)
                 return r;
-        return sd_json_variant_dump(v,
-                                    form == JSON_SHORT ? SD_JSON_FORMAT_NEWLINE
-                                                       : SD_JSON_FORMAT_PRETTY | SD_JSON_FORMAT_COLOR_AUTO,
-                                    stdout, NULL);
+        ok = json_add_strings(v, "missing", now->missing);
+        ok &= add_refused(v, &now->refused);
+        ok &= json_add_string(v, "health", s->state == STATE_NONE ? NULL : health_to_string(now->health));
+        ok &= json_add_number(v, "usedBytes", now->used_bytes);
+        if (is_authenticated(s))
+                ok &= json_add_number(v, "tagBytes", integrity_tag_bytes(""));
+        return ok ? json_print(v, form == JSON_PRETTY) : -ENOMEM;
 }
 
 #define SIZE_TEXT_MAX 32
 
-/* "1.5G", into buffer. */
+/* Formats bytes as "1.5G", into buffer. */
 static const char *format_size(uint64_t bytes, char buffer[static SIZE_TEXT_MAX]) {
         static const char units[] = "KMGTPE";
         double n = bytes / 1024.0;
@@ -101,7 +89,7 @@ static void print_use(const Now *now) {
                        format_size(size, buffers[1]), 100.0 * used / size);
 }
 
-/* Since the status was written; nothing if the clock has been set back. */
+/* Prints how long the record is there; nothing if the clock has been set back. */
 static void print_age(void) {
         struct stat st;
         time_t age;
@@ -118,7 +106,7 @@ static void print_age(void) {
                        (long long) age / 3600 % 24);
 }
 
-/* What a person can do about it; NULL if it is good as it is. */
+/* Finds what a person can do about what is wrong; NULL if nothing is. */
 static const char *find_remedy(const Now *now) {
         static const char *const by_reason[_REASON_MAX] = {
                 [REASON_DEVICE_TIMEOUT] =
@@ -140,9 +128,9 @@ static const char *find_remedy(const Now *now) {
                 return by_reason[s->reason] ?: "see journalctl -b -u ccvm-scratch-luks.service";
         if (s->state == STATE_ENCRYPTED && now->health != HEALTH_OK)
                 return "see journalctl -b -k, put elsewhere what matters, and reboot for a new disk";
-        if (now->missing[0] && now->refused.paths && now->refused.paths[0])
+        if (now->n_missing > 0 && now->refused.paths && now->refused.paths[0])
                 return "correct Mounts=, of which something was refused";
-        return now->missing[0] ? "findmnt(8) shows what is mounted there instead" : NULL;
+        return now->n_missing > 0 ? "findmnt(8) shows what is mounted there instead" : NULL;
 }
 
 static void print_timings(const Status *s) {
@@ -155,17 +143,19 @@ static void print_timings(const Status *s) {
                t[TIMING_MKFS] / 1e3, t[TIMING_MOUNT] / 1e3);
 }
 
-static bool is_among(const char **list, const char *s) {
-        for (; *list; list++)
-                if (streq(*list, s))
+static bool is_missing(const Now *now, const char *path) {
+        for (size_t i = 0; i < now->n_missing; i++)
+                if (streq(now->missing[i], path))
                         return true;
         return false;
 }
 
-static void print_mounts(const Status *s, const char **missing) {
-        for (char **m = s->mounts; m && *m; m++)
-                printf("%13s: %s%s\n", m == s->mounts ? "Mounts" : "", *m,
-                       is_among(missing, *m) ? " (missing: not on the pool)" : "");
+static void print_mounts(const Now *now) {
+        char **mounts = now->status.mounts;
+
+        for (char **m = mounts; m && *m; m++)
+                printf("%13s: %s%s\n", m == mounts ? "Mounts" : "", *m,
+                       is_missing(now, *m) ? " (missing: not on the pool)" : "");
 }
 
 static void print_refused(const Refused *refused) {
@@ -215,7 +205,7 @@ void show_text(const Now *now) {
         print_string("To do", find_remedy(now));
         print_use(now);
         print_age();
-        print_mounts(s, now->missing);
+        print_mounts(now);
         print_refused(&now->refused);
         print_string("Disk", s->device);
         print_string("Mapping", s->mapper);

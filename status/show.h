@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The status on standard output, for people and for programs (ccvm-scratch(1)). */
+/* Prints the status on standard output, for people and for programs (ccvm-scratch(1)).
+ *
+ * When: in the running guest. */
 
 #include "now.h"
 
@@ -9,5 +11,5 @@ typedef enum JsonForm { JSON_OFF, JSON_SHORT, JSON_PRETTY } JsonForm;
 
 void show_text(const Now *now);
 
-/* What sd-json(3) says. */
+/* Prints the record, and behind its fields what is so now. -ENOMEM, -EIO. */
 int show_json(const Now *now, JsonForm form);

@@ -3,6 +3,7 @@
 #include "fileio.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 
 /* Reads until the end or until size bytes are there. Returns the count. */
 static ssize_t read_full(int fd, char *buffer, size_t size) {
@@ -45,6 +46,25 @@ int file_read(const char *path, size_t max, char **ret) {
         text[n] = 0;
         *ret = TAKE_PTR(text);
         return 0;
+}
+
+char *attribute_read(const char *format, ...) {
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t size = 0;
+        va_list ap;
+        ssize_t n;
+
+        va_start(ap, format);
+        n = vasprintf(&path, format, ap);
+        va_end(ap);
+        f = n >= 0 ? fopen(path, "re") : NULL;
+        n = f ? getdelim(&text, &size, '\0', f) : -1;
+        if (n <= 0)
+                return NULL;
+        if (text[n - 1] == '\n')
+                text[n - 1] = 0;
+        return TAKE_PTR(text);
 }
 
 int file_write_atomic(const char *path, const char *text, mode_t mode) {

@@ -15,6 +15,11 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
  * errors of open(2) and read(2); -EFBIG if it is larger; -EINVAL if it has a NUL byte. */
 int file_read(const char *path, size_t max, char **ret);
 
+/* Reads what the kernel tells in a file of sysfs or /proc, whose path has this format: all of it, without
+ * the newline at its end. The caller frees it; NULL if there is no such file, nothing in it, or no memory.
+ */
+char *attribute_read(const char *format, ...) _printf_(1, 2);
+
 /* Replaces path by text: a reader sees the old file or the whole new one, at any time. */
 int file_write_atomic(const char *path, const char *text, mode_t mode);
 

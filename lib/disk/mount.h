@@ -8,5 +8,6 @@
 #include "failure.h"
 
 /* Mounts source, a file system of this type, on the directory target, whose path only root can change,
- * with options of mount(8). The mount table has source as it is given. No helper program is run, and no file of libmount's is written. REASON_MOUNT. */
+ * with options of mount(8). The mount table has source as it is given. No helper program is run, and no
+ * file of libmount's is written. REASON_MOUNT. */
 int mount_fs(const char *source, const char *target, const char *type, const char *options, Failure *f);

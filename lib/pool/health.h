@@ -2,7 +2,9 @@
 #pragma once
 
 /* Whether the pool still keeps what is written to it: by what the kernel has counted and noted since the
- * boot. Nothing is asked of the disk, which may not answer. */
+ * boot. Nothing is asked of the disk, which may not answer.
+ *
+ * When: in the running guest, by ccvm-scratch-health.service again and again, and with each status. */
 
 #include "status.h"
 
@@ -16,6 +18,6 @@ typedef enum Health {
 
 const char *health_to_string(Health h);
 
-/* The health of the pool that s tells of; one in RAM is always well. root goes before all paths; "" is the
+/* Judges the pool that s tells of; one in RAM is always well. root goes before all paths, "" for the
  * system's own. */
 Health health_read(const char *root, const Status *s);

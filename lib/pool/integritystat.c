@@ -6,35 +6,20 @@
 #include "parse.h"
 #include "status.h"
 
-/* Number field, from 0, of an attribute of the device; 0 if there is none. */
+/* Reads the number in field, from 0, of an attribute of the block device name; 0 if there is none. */
 static uint64_t read_field(const char *root, const char *name, const char *attribute, unsigned field) {
-        _cleanup_free_ char *path = NULL, *text = NULL;
+        _cleanup_free_ char *text = attribute_read("%s/sys/block/%s/%s", root, name, attribute);
+        char *save, *word = text ? strtok_r(text, " ", &save) : NULL;
         uint64_t n;
-        char *p, *word;
 
-        if (asprintf(&path, "%s/sys/block/%s/%s", root, name, attribute) < 0 ||
-            file_read(path, KIB, &text) < 0)
-                return 0;
-        p = text;
-        do
-                do
-                        word = strsep(&p, " \n");
-                while (word && !*word);
-        while (word && field-- > 0);
+        while (word && field-- > 0)
+                word = strtok_r(NULL, " ", &save);
         return word && parse_unsigned(word, UINT64_MAX, &n) >= 0 ? n : 0;
-}
-
-/* The caller frees it; NULL if there is none. */
-static char *read_name(const char *root) {
-        _cleanup_free_ char *path = NULL;
-        char *name = NULL;
-
-        return asprintf(&path, "%s" TAGS_PATH, root) >= 0 && file_read(path, 32, &name) >= 0 ? name : NULL;
 }
 
 /* Documentation/admin-guide/blockdev/zram.rst has the fields. What is no zram has taken its whole size. */
 uint64_t integrity_tag_bytes(const char *root) {
-        _cleanup_free_ char *name = read_name(root);
+        _cleanup_free_ char *name = attribute_read("%s" TAGS_PATH, root);
 
         if (!name)
                 return 0;
@@ -43,18 +28,16 @@ uint64_t integrity_tag_bytes(const char *root) {
 }
 
 bool integrity_has_errors(const char *root) {
-        _cleanup_free_ char *name = read_name(root), *path = NULL;
+        _cleanup_free_ char *name = attribute_read("%s" TAGS_PATH, root), *path = NULL;
 
         return (name && read_field(root, name, "io_stat", 1) > 0) ||
                (asprintf(&path, "%s" MISMATCHES_PATH, root) >= 0 && access(path, F_OK) >= 0);
 }
 
-/* The words that x86 and Arm have for them; others are not known. */
+/* Looks for the words that x86 and Arm have for them; of others it is not known. */
 bool integrity_is_slow(const char *root) {
-        _cleanup_free_ char *path = NULL, *text = NULL;
+        _cleanup_free_ char *text = attribute_read("%s/proc/cpuinfo", root);
 
-        if (asprintf(&path, "%s/proc/cpuinfo", root) < 0 || file_read(path, MIB, &text) < 0)
-                return false;
-        return (strstr(text, "\nflags\t") && !strstr(text, " sha_ni")) ||
-               (strstr(text, "\nFeatures\t") && !strstr(text, " sha2"));
+        return text && ((strstr(text, "\nflags\t") && !strstr(text, " sha_ni")) ||
+                        (strstr(text, "\nFeatures\t") && !strstr(text, " sha2")));
 }

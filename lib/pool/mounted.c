@@ -2,58 +2,50 @@
 
 #include "mounted.h"
 
-#include <libmount.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "fileio.h"
-#include "parse.h"
-
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
-
-#define MOUNT_TABLE "/proc/self/mountinfo"
-
-int mounted_pool(dev_t *ret) {
-        struct stat pool, parent;
-
-        if (stat(POOL_DIRECTORY, &pool) < 0 || stat(STATUS_DIRECTORY, &parent) < 0)
-                return -errno;
-        if (pool.st_dev == parent.st_dev)
-                return -ENOENT;
-        *ret = pool.st_dev;
-        return 0;
-}
+#include "mounttable.h"
 
 dev_t mounted_at(const char *path) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
         struct libmnt_fs *fs = table ? mnt_table_find_target(table, path, MNT_ITER_BACKWARD) : NULL;
 
         return fs ? mnt_fs_get_devno(fs) : 0;
 }
 
-/* The number of the mount that fd is in: by the kernel's own word of fd, as a file system that has failed
- * does not answer. */
-static int read_mount_id(int fd) {
-        _cleanup_free_ char *path = NULL, *text = NULL;
-        const char *id;
-
-        if (asprintf(&path, "/proc/self/fdinfo/%i", fd) < 0 || file_read(path, 4 * KIB, &text) < 0)
-                return -1;
-        id = strstr(text, "mnt_id:");
-        return id ? atoi(id + strlen("mnt_id:")) : -1;
-}
-
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
-
-dev_t mounted_by(int fd, const char *path) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
-        _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
-        int id = read_mount_id(fd);
+static struct libmnt_fs *find_id(struct libmnt_table *table, int id) {
+        _cleanup_iter_ struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         struct libmnt_fs *fs;
 
-        while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0)
+        while (iter && mnt_table_next_fs(table, iter, &fs) == 0)
                 if (mnt_fs_get_id(fs) == id)
-                        return streq(mnt_fs_get_target(fs), path) ? mnt_fs_get_devno(fs) : 0;
-        return 0;
+                        return fs;
+        return NULL;
+}
+
+/* Asks the kernel itself about fd, as a file system that has failed does not answer. */
+dev_t mounted_by(int fd, const char *path) {
+        _cleanup_free_ char *text = attribute_read("/proc/self/fdinfo/%i", fd);
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        const char *id = text ? strstr(text, "mnt_id:") : NULL;
+        struct libmnt_fs *fs = id && table ? find_id(table, atoi(id + strlen("mnt_id:"))) : NULL;
+
+        return fs && streq(mnt_fs_get_target(fs), path) ? mnt_fs_get_devno(fs) : 0;
+}
+
+dev_t mounted_pool(const Status *s) {
+        dev_t pool = mounted_at(POOL_DIRECTORY);
+        struct stat st;
+
+        return pool == 0 && s->mapper && stat(s->mapper, &st) >= 0 ? st.st_rdev : pool;
+}
+
+bool mounted_is_pool(int place, const char *path) {
+        dev_t pool = mounted_at(POOL_DIRECTORY);
+
+        return pool != 0 && mounted_by(place, path) == pool;
 }
 
 bool mounted_is_private(struct libmnt_fs *fs) {
@@ -62,52 +54,43 @@ bool mounted_is_private(struct libmnt_fs *fs) {
         return name && streq(name + 1 + strcspn(name + 1, "/"), "/tmp");
 }
 
-dev_t mounted_number(const Status *s) {
-        dev_t number = mounted_at(POOL_DIRECTORY);
-        struct stat st;
-
-        if (number == 0 && s->mapper && stat(s->mapper, &st) >= 0)
-                number = st.st_rdev;
-        return number;
-}
-
-/* An overlay of the initrd has its options with /sysroot, which is / now. */
-static bool upper_is_on(const char *upper, dev_t pool) {
-        struct stat st;
-
-        upper = startswith(upper, "/sysroot") ?: upper;
-        return stat(upper, &st) >= 0 && st.st_dev == pool;
-}
-
-/* Whether the file system with this number is the overlay of /nix/store, and writes to the pool. Of no
- * other: what upperdir= names now need not be what it was when somebody mounted it. */
-static bool overlay_is_on(dev_t number, dev_t pool) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
-        struct libmnt_fs *fs = table ? mnt_table_find_target(table, "/nix/store", MNT_ITER_BACKWARD) : NULL;
+/* Finds what the upper of the overlay fs is on, by its path; an overlay of the initrd has its options with
+ * /sysroot, which is / now. */
+static struct libmnt_fs *find_upper(struct libmnt_table *table, struct libmnt_fs *fs) {
+        _cleanup_free_ char *upper = NULL;
         char *value;
         size_t size;
 
-        if (!fs || mnt_fs_get_devno(fs) != number || !mnt_fs_match_fstype(fs, "overlay") ||
-            mnt_fs_get_option(fs, "upperdir", &value, &size) != 0)
-                return false;
-        _cleanup_free_ char *upper = strndup(value, size);
-        return upper && upper_is_on(upper, pool);
+        if (!mnt_fs_match_fstype(fs, "overlay") || mnt_fs_get_option(fs, "upperdir", &value, &size) != 0)
+                return NULL;
+        upper = strndup(value, size);
+        return upper ? mnt_table_find_mountpoint(table, startswith(upper, "/sysroot") ?: upper,
+                                                 MNT_ITER_BACKWARD)
+                     : NULL;
 }
 
-/* What lies nearest above a path that cannot be looked up. */
-static bool table_has_on(const char *path, dev_t pool) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
-        struct libmnt_fs *fs = table ? mnt_table_find_mountpoint(table, path, MNT_ITER_BACKWARD) : NULL;
+/* Asks for the mount, and not for the file system, which may have more than one number. A path that the
+ * caller may not look up is judged by what lies nearest above it. */
+static int is_on(struct libmnt_table *table, const char *path, dev_t pool) {
+        struct libmnt_fs *fs;
+        struct statx sx;
 
+        if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_MNT_ID, &sx) >= 0)
+                fs = find_id(table, (int) sx.stx_mnt_id);
+        else if (errno == EACCES)
+                fs = mnt_table_find_mountpoint(table, path, MNT_ITER_BACKWARD);
+        else
+                return -errno;
+        /* Of no other overlay: what upperdir= names now need not be what it was when that was mounted. */
+        if (fs && mnt_fs_get_devno(fs) != pool && streq(mnt_fs_get_target(fs), "/nix/store"))
+                fs = find_upper(table, fs);
         return fs && mnt_fs_get_devno(fs) == pool;
 }
 
 int mounted_on(const char *path, dev_t pool) {
-        struct stat st;
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
 
-        if (stat(path, &st) < 0)
-                return errno == EACCES ? table_has_on(path, pool) : -errno;
-        return st.st_dev == pool || overlay_is_on(st.st_dev, pool);
+        return table ? is_on(table, path, pool) : -ENOMEM;
 }
 
 static size_t count(char **list) {
@@ -126,24 +109,24 @@ static bool is_among(const char **list, size_t n, const char *s) {
 }
 
 int mounted_missing(const Status *s, char **more, const char ***ret) {
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
         char **const lists[] = { s->mounts, more };
         const char **missing = calloc(count(s->mounts) + count(more) + 1, sizeof(char *));
+        dev_t pool = mounted_pool(s);
         size_t n = 0;
-        dev_t pool;
-        bool none;
 
         if (!missing)
                 return -ENOMEM;
-        none = mounted_pool(&pool) < 0;
         for (size_t i = 0; i < ELEMENTSOF(lists); i++)
                 for (char **m = lists[i]; m && *m; m++)
-                        if ((none || mounted_on(*m, pool) <= 0) && !is_among(missing, n, *m))
+                        if ((pool == 0 || !table || is_on(table, *m, pool) <= 0) &&
+                            !is_among(missing, n, *m))
                                 missing[n++] = *m;
         *ret = missing;
         return n;
 }
 
-/* Whether the options of an overlay name a directory on path, as its upper or as a layer below. */
+/* Tells whether the options of an overlay name a directory on path, as its upper or as a layer below. */
 static bool options_name(const char *options, const char *path) {
         static const char sysroot[] = "/sysroot";
         size_t l = strlen(path), m = strlen(sysroot);
@@ -158,8 +141,8 @@ static bool options_name(const char *options, const char *path) {
         return false;
 }
 
-/* Whether it has a layer by a name that is relative: to the directory in which its container engine keeps
- * its data, as one with many layers does. */
+/* Tells whether the options of an overlay have a layer by a name that is relative: to the directory in which
+ * its container engine keeps its data, as one with many layers does. */
 static bool options_are_relative(const char *options) {
         static const char *const keys[] = { "lowerdir=", "upperdir=" };
 
@@ -171,8 +154,8 @@ static bool options_are_relative(const char *options) {
         return false;
 }
 
-/* By the text: where a layer was mounted may be unmounted by now, and the overlay still has it. One whose
- * layers nobody can tell has them where it is mounted itself. */
+/* Goes by the text: where a layer was mounted may be unmounted by now, and the overlay still has it. An
+ * overlay whose layers have relative names is taken to have them where it is mounted itself. */
 bool mounted_overlay_names(struct libmnt_fs *fs, char **paths) {
         const char *options = mnt_fs_get_fs_options(fs), *target = mnt_fs_get_target(fs);
 
@@ -187,8 +170,8 @@ bool mounted_overlay_names(struct libmnt_fs *fs, char **paths) {
 }
 
 int mounted_in_use(const Status *s) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
-        _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        _cleanup_iter_ struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         struct libmnt_fs *fs, *pool;
 
         if (!table || !iter)

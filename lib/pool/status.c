@@ -2,7 +2,11 @@
 
 #include "status.h"
 
-#include <systemd/sd-json.h>
+#include "fileio.h"
+#include "jsonbuild.h"
+#include "parse.h"
+
+#define STATUS_MAX (64 * KIB)
 
 static const char *const state_table[_STATE_MAX] = {
         [STATE_OFF] = "off",
@@ -32,75 +36,87 @@ static const struct {
         { "sizeBytes", offsetof(Status, size_bytes) },
 };
 
-#define _cleanup_json_ _cleanup_(sd_json_variant_unrefp)
 #define FIELD(s, type, offset) ((type *) ((char *) (s) + (offset)))
 
 const char *state_to_string(State s) {
         return state_table[s];
 }
 
-static int set_string(sd_json_variant **v, const char *key, const char *value) {
-        if (!value) {
-                _cleanup_json_ sd_json_variant *null = NULL;
-                int r = sd_json_variant_new_null(&null);
-                return r < 0 ? r : sd_json_variant_set_field(v, key, null);
-        }
-        return sd_json_variant_set_field_string(v, key, value);
+bool status_is_degraded(const Status *s) {
+        return s->reason != REASON_NONE || (s->state != STATE_OFF && s->state != STATE_ENCRYPTED);
 }
 
-static int set_timings(sd_json_variant **v, const Status *s) {
-        _cleanup_json_ sd_json_variant *timings = NULL;
-        int r = 0;
+int status_to_json(const Status *s, json_object **ret) {
+        _cleanup_json_ json_object *v = json_object_new_object(), *timings = json_object_new_object();
+        bool ok = v && timings;
 
-        for (Timing t = 0; t < _TIMING_MAX && r >= 0; t++)
-                r = sd_json_variant_set_field_unsigned(&timings, timing_table[t], s->timings_usec[t]);
-        return r < 0 ? r : sd_json_variant_set_field(v, "timingsUSec", timings);
+        if (!ok)
+                return -ENOMEM;
+        ok &= json_add_string(v, "state", state_table[s->state]);
+        ok &= json_add_string(v, "reason", reason_to_string(s->reason));
+        for (size_t i = 0; i < ELEMENTSOF(string_fields); i++)
+                ok &= json_add_string(v, string_fields[i].key, *FIELD(s, char *, string_fields[i].offset));
+        for (size_t i = 0; i < ELEMENTSOF(number_fields); i++)
+                ok &= json_add_number(v, number_fields[i].key, *FIELD(s, uint64_t, number_fields[i].offset));
+        ok &= json_add_strings(v, "mounts", (const char *const *) s->mounts);
+        for (Timing t = 0; t < _TIMING_MAX; t++)
+                ok &= json_add_number(timings, timing_table[t], s->timings_usec[t]);
+        ok &= json_add(v, "timingsUSec", TAKE_PTR(timings));
+        if (!ok)
+                return -ENOMEM;
+        *ret = TAKE_PTR(v);
+        return 0;
 }
 
 int status_format(const Status *s, char **ret) {
-        static char *no_mounts[] = { NULL };
-        _cleanup_json_ sd_json_variant *v = NULL;
+        _cleanup_json_ json_object *v = NULL;
+        const char *text;
+        char *line;
         int r;
 
-        r = set_string(&v, "state", state_table[s->state]);
-        if (r >= 0)
-                r = set_string(&v, "reason", reason_to_string(s->reason));
-        for (size_t i = 0; i < ELEMENTSOF(string_fields) && r >= 0; i++)
-                r = set_string(&v, string_fields[i].key, *FIELD(s, char *, string_fields[i].offset));
-        for (size_t i = 0; i < ELEMENTSOF(number_fields) && r >= 0; i++)
-                r = sd_json_variant_set_field_unsigned(&v, number_fields[i].key,
-                                                       *FIELD(s, uint64_t, number_fields[i].offset));
-        if (r >= 0)
-                r = sd_json_variant_set_field_strv(&v, "mounts", s->mounts ?: no_mounts);
-        if (r >= 0)
-                r = set_timings(&v, s);
-        if (r >= 0)
-                r = sd_json_variant_format(v, SD_JSON_FORMAT_NEWLINE, ret);
-        return r < 0 ? r : 0;
+        r = status_to_json(s, &v);
+        if (r < 0)
+                return r;
+        text = json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (!text || asprintf(&line, "%s\n", text) < 0)
+                return -ENOMEM;
+        *ret = line;
+        return 0;
 }
 
-/* The string in v, borrowed from it, or NULL. One with control characters is none of ours: it might move a
- * cursor, and sd-json writes DEL in a form that it does not read. */
-static const char *to_string(sd_json_variant *v) {
-        const char *s = v && sd_json_variant_is_string(v) ? sd_json_variant_string(v) : NULL;
+/* Returns the string in v, borrowed from it, or NULL. One with control characters, which might move a
+ * cursor, or with bytes that need not be UTF-8 is none of ours. */
+static const char *to_string(json_object *v) {
+        const char *s = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : NULL;
+        size_t l = s ? json_object_get_string_len(v) : 0;
 
-        for (const char *p = s; p && *p; p++)
-                if ((unsigned char) *p < ' ' || *p == 0x7f)
+        for (size_t i = 0; i < l; i++)
+                if (s[i] < ' ' || s[i] > '~')
                         return NULL;
         return s;
 }
 
-static const char *get_string(sd_json_variant *v, const char *key) {
-        return to_string(sd_json_variant_by_key(v, key));
+/* Returns the field key of v, borrowed from it; NULL if there is none, or v is no object. */
+static json_object *get_field(json_object *v, const char *key) {
+        json_object *field = NULL;
+
+        (void) json_object_object_get_ex(v, key, &field);
+        return field;
 }
 
-static uint64_t get_unsigned(sd_json_variant *v, const char *key) {
-        sd_json_variant *field = sd_json_variant_by_key(v, key);
-
-        return field && sd_json_variant_is_unsigned(field) ? sd_json_variant_unsigned(field) : 0;
+static const char *get_string(json_object *v, const char *key) {
+        return to_string(get_field(v, key));
 }
 
-/* The index of word in table, or -EINVAL. Gaps in the table are NULL. */
+/* Returns the number in the field key of v; 0 for what is none, or negative, or larger than any size. */
+static uint64_t get_number(json_object *v, const char *key) {
+        json_object *field = get_field(v, key);
+        int64_t n = json_object_is_type(field, json_type_int) ? json_object_get_int64(field) : 0;
+
+        return n > 0 && n < INT64_MAX ? n : 0;
+}
+
+/* Finds the index of word in table, or -EINVAL. Gaps in the table are NULL. */
 static int table_find(const char *const *table, int n, const char *word) {
         for (int i = 0; i < n; i++)
                 if (table[i] && streq(table[i], word))
@@ -108,7 +124,7 @@ static int table_find(const char *const *table, int n, const char *word) {
         return -EINVAL;
 }
 
-static int parse_outcome(sd_json_variant *v, Status *s) {
+static int parse_outcome(json_object *v, Status *s) {
         const char *state = get_string(v, "state"), *reason = get_string(v, "reason");
         int r;
 
@@ -122,8 +138,9 @@ static int parse_outcome(sd_json_variant *v, Status *s) {
         return 0;
 }
 
-static int parse_mounts(sd_json_variant *mounts, Status *s) {
-        size_t n = mounts && sd_json_variant_is_array(mounts) ? sd_json_variant_elements(mounts) : 0, k = 0;
+static int parse_mounts(json_object *mounts, Status *s) {
+        size_t n = json_object_is_type(mounts, json_type_array) ? json_object_array_length(mounts) : 0,
+               k = 0;
 
         if (n == 0)
                 return 0;
@@ -131,41 +148,66 @@ static int parse_mounts(sd_json_variant *mounts, Status *s) {
         if (!s->mounts)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++) {
-                const char *path = to_string(sd_json_variant_by_index(mounts, i));
+                const char *path = to_string(json_object_array_get_idx(mounts, i));
                 if (path && !(s->mounts[k++] = strdup(path)))
                         return -ENOMEM;
         }
         return 0;
 }
 
-int status_parse(const char *text, Status *ret) {
-        _cleanup_json_ sd_json_variant *v = NULL;
+static int parse_fields(json_object *v, Status *s) {
+        json_object *timings = get_field(v, "timingsUSec");
         int r;
 
-        *ret = (Status) {};
-        r = sd_json_parse(text, 0, &v, NULL, NULL);
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0 || !sd_json_variant_is_object(v))
-                return -EINVAL;
-
-        r = parse_outcome(v, ret);
+        r = parse_outcome(v, s);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(string_fields); i++) {
                 const char *value = get_string(v, string_fields[i].key);
-                char **field = FIELD(ret, char *, string_fields[i].offset);
-                if (value && !(*field = strdup(value)))
+                if (value && !(*FIELD(s, char *, string_fields[i].offset) = strdup(value)))
                         return -ENOMEM;
         }
         for (size_t i = 0; i < ELEMENTSOF(number_fields); i++)
-                *FIELD(ret, uint64_t, number_fields[i].offset) = get_unsigned(v, number_fields[i].key);
+                *FIELD(s, uint64_t, number_fields[i].offset) = get_number(v, number_fields[i].key);
+        for (Timing t = 0; t < _TIMING_MAX; t++)
+                s->timings_usec[t] = get_number(timings, timing_table[t]);
+        return parse_mounts(get_field(v, "mounts"), s);
+}
 
-        sd_json_variant *timings = sd_json_variant_by_key(v, "timingsUSec");
-        for (Timing t = 0; timings && t < _TIMING_MAX; t++)
-                ret->timings_usec[t] = get_unsigned(timings, timing_table[t]);
+DEFINE_TRIVIAL_CLEANUP_FUNC(json_tokener *, json_tokener_free)
 
-        return parse_mounts(sd_json_variant_by_key(v, "mounts"), ret);
+int status_parse(const char *text, Status *ret) {
+        _cleanup_(json_tokener_freep) json_tokener *tokener = json_tokener_new();
+        _cleanup_json_ json_object *v = NULL;
+
+        *ret = (Status) {};
+        if (!tokener)
+                return -ENOMEM;
+        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+        v = json_tokener_parse_ex(tokener, text, (int) strlen(text));
+        return json_object_is_type(v, json_type_object) ? parse_fields(v, ret) : -EINVAL;
+}
+
+int status_read(Status *ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        *ret = (Status) {};
+        r = file_read(STATUS_PATH, STATUS_MAX, &text);
+        return r < 0 ? r : status_parse(text, ret);
+}
+
+int status_write(const Status *s) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = status_format(s, &text);
+        if (r < 0)
+                return r;
+        r = mkdir_parents(STATUS_DIRECTORY, 0755);
+        if (r < 0)
+                return r;
+        return file_write_atomic(STATUS_PATH, text, 0644);
 }
 
 void status_free_mounts(Status *s) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* How it went: /run/ccvm-scratch/status.json, written by ccvm-scratch-setup in the boot, read by
- * ccvm-scratch(1) and by anybody else. The field names are an interface. */
+/* The record of how it went, /run/ccvm-scratch/status.json. The field names are an interface.
+ *
+ * When: ccvm-scratch-setup writes it in the initrd, or in the real root where the initrd has none, and
+ * again when the pool is renewed, wiped or found cloned; ccvm-scratch(1) and others read it at any time. */
 
 #include <stdint.h>
 
@@ -78,16 +80,32 @@ typedef struct Status {
 
 const char *state_to_string(State s);
 
-/* The JSON text on one line, a newline at its end. The caller frees it. -ENOMEM. */
+/* Tells whether there is no pool, or another one than was asked for, or a reason to distrust it. */
+bool status_is_degraded(const Status *s);
+
+struct json_object;
+
+/* Makes a JSON object of s, by json-c, with the keys in their order. The caller puts it. -ENOMEM. */
+int status_to_json(const Status *s, struct json_object **ret);
+
+/* Makes its text on one line, a newline at its end. The caller frees it. -ENOMEM. */
 int status_format(const Status *s, char **ret);
 
-/* The struct of such a text; keys that it does not know are ignored, those missing stay empty. -EINVAL if it
- * is no JSON object or has no known state, -ENOMEM. The caller calls status_done(), also after an error. */
+/* Makes a struct of such a text. Keys that are not known are ignored; what is missing, of another type,
+ * or no printable ASCII stays empty. -EINVAL if text is no JSON object or has no known state, -ENOMEM.
+ * The caller calls status_done(), also after an error. */
 int status_parse(const char *text, Status *ret);
+
+/* Reads the record. -ENOENT if there is none, the other errors of file_read() and status_parse(). The
+ * caller calls status_done(), also after an error. */
+int status_read(Status *ret);
+
+/* Writes the record: a reader sees the old one or the whole new one. -ENOMEM, or what the kernel says. */
+int status_write(const Status *s);
 
 void status_done(Status *s);
 
-/* Frees the mounts alone; none are left. */
+/* Frees the mounts alone; s has none then. */
 void status_free_mounts(Status *s);
 
 /* Set the failure of s, and add a sentence to its detail (failure.h). */

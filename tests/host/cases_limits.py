@@ -92,7 +92,7 @@ def _(place):
     need_root()
     heading = "Filename\tType\tSize\tUsed\tPriority\n"
     swaps = place.path / "swaps"
-    for text, lines in ((heading, 0), (heading + "/swapfile file 1 0 -2\n/dev/nothing partition 1 0 -2\n", 1)):
+    for text, lines in ((heading, 0), (heading + "/dev/nothing partition 1 0 -2\n/swapfile file 1 0 -2\n", 1)):
         swaps.write_text(text)
         subprocess.run(["mount", "--bind", str(swaps), "/proc/swaps"], check=True)
         try:
@@ -103,7 +103,7 @@ def _(place):
         equal((result.returncode, len(result.stderr.splitlines())), (0, lines))
         equal((locked.returncode, locked.stderr), (0, ""))
         if lines:
-            assert "'/swapfile'" in result.stderr and "--lock-memory" in result.stderr, result.stderr
+            assert "'/dev/nothing'" in result.stderr and "--lock-memory" in result.stderr, result.stderr
 
 
 @case("--lock-memory raises the soft limit to the hard one")

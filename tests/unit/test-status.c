@@ -4,6 +4,8 @@
 
 #include "status.h"
 
+#define TEN(s) s s s s s s s s s s
+
 static void test_rejects(void **state) {
         static const char *const table[] = {
                 "",
@@ -15,6 +17,12 @@ static void test_rejects(void **state) {
                 "{\"state\":null}",
                 "{\"state\":\"good\"}",
                 "{\"state\":\"off\"",
+                "{\"state\":\"off\"}x",
+                "{'state':'off'}",
+                "{\"state\":\"off\",}",
+                "{\"state\":\"off\\u0000\"}",
+                "{\"state\":\"off\",\"a\":" TEN("[") TEN("[") TEN("[") TEN("[") TEN("]") TEN("]") TEN("]")
+                        TEN("]") "}",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
@@ -29,7 +37,8 @@ static void test_tolerates(void **state) {
 
         assert_int_equal(
                 status_parse("{\"state\":\"tmpfs\",\"reason\":\"new-reason\",\"detail\":5,\"keySize\":\"x\","
-                             "\"sizeBytes\":-1,\"future\":{},\"timingsUSec\":{\"mkfs\":7}}",
+                             "\"sizeBytes\":-1,\"keyslots\":18446744073709551615,\"sectorSize\":1.5,"
+                             "\"future\":{},\"timingsUSec\":{\"mkfs\":7,\"total\":9223372036854775807}}",
                              &s),
                 0);
         assert_int_equal(s.state, STATE_TMPFS);
@@ -37,7 +46,10 @@ static void test_tolerates(void **state) {
         assert_null(s.detail);
         assert_int_equal(s.key_size, 0);
         assert_int_equal(s.size_bytes, 0);
+        assert_int_equal(s.keyslots, 0);
+        assert_int_equal(s.sector_size, 0);
         assert_int_equal(s.timings_usec[TIMING_MKFS], 7);
+        assert_int_equal(s.timings_usec[TIMING_TOTAL], 0);
         assert_null(s.mounts);
 }
 
@@ -46,11 +58,15 @@ static void test_drops(void **state) {
         _cleanup_(status_done) Status s = {};
 
         assert_int_equal(status_parse("{\"state\":\"off\",\"detail\":\"\\u007f\",\"device\":\"a\\nb\","
-                                      "\"mounts\":[1,\"/a\",null,\"\\u001b\",\"/b\"]}",
+                                      "\"uuid\":\"a\\u0000b\",\"cipher\":\"\\u00ff\",\"fsType\":\"\\ud800\","
+                                      "\"mounts\":[1,\"/a\",null,\"\\u001b\",\"/b\"]}\n",
                                       &s),
                          0);
         assert_null(s.detail);
         assert_null(s.device);
+        assert_null(s.uuid);
+        assert_null(s.cipher);
+        assert_null(s.fs_type);
         assert_string_equal(s.mounts[0], "/a");
         assert_string_equal(s.mounts[1], "/b");
         assert_null(s.mounts[2]);
@@ -78,7 +94,14 @@ static void test_round_trip(void **state) {
         _cleanup_free_ char *text = NULL, *again = NULL;
 
         assert_int_equal(status_format(&s, &text), 0);
-        assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
+        assert_string_equal(
+                text, "{\"state\":\"encrypted\",\"reason\":null,\"detail\":\"a \\\"quoted\\\" \\\\ line\","
+                      "\"device\":\"/dev/vdb\",\"mapper\":\"/dev/mapper/ccvm-scratch\",\"uuid\":\"u\","
+                      "\"cipher\":\"aes-xts-plain64\",\"header\":\"disk\",\"integrity\":\"no\","
+                      "\"fsType\":\"ext4\",\"keySize\":512,\"sectorSize\":4096,\"keyslots\":0,"
+                      "\"sizeBytes\":1099511627776,\"mounts\":[\"/scratch\",\"/nix/.rw-store\"],"
+                      "\"timingsUSec\":{\"wait\":1,\"format\":2,\"activate\":3,\"mkfs\":4,\"mount\":5,"
+                      "\"total\":15}}\n");
         assert_int_equal(status_parse(text, &t), 0);
         assert_int_equal(status_format(&t, &again), 0);
         assert_string_equal(text, again);

@@ -15,6 +15,7 @@ let
     "btrfs-progs"
     "cryptsetup"
     "e2fsprogs"
+    "json_c"
     "util-linux"
     "lvm2"
     "meson"
