@@ -38,7 +38,7 @@ static bool in_initrd(void) {
         return b >= 0 ? b : access("/etc/initrd-release", F_OK) >= 0;
 }
 
-/* Whether the initrd has set the pool up, or tried to: what it wrote then says so (setup/attempt.h). */
+/* Whether the initrd has set the pool up, or tried to: what it wrote then says so (setup/record.h). */
 static bool initrd_has_attempted(const char *root) {
         _cleanup_free_ char *path = NULL, *text = NULL;
 

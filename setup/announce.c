@@ -7,13 +7,11 @@
 #include <systemd/sd-journal.h>
 
 #include "fileio.h"
-#include "health.h"
-#include "report.h"
 #include "log.h"
 #include "mounted.h"
 #include "parse.h"
-
-#define STATUS_MAX (64 * KIB)
+#include "record.h"
+#include "report.h"
 
 /* units/ccvm-scratch.catalog explains each. */
 static const char *const message_ids[_STATE_MAX] = {
@@ -27,76 +25,52 @@ static const char *const message_ids[_STATE_MAX] = {
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 #define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
 
-static int write_text(const char *text) {
-        int r = mkdir_parents(STATUS_DIRECTORY, 0755);
-
-        if (r >= 0)
-                r = file_write_atomic(STATUS_PATH, text, 0644);
-        return r < 0 ? log_error_errno(r, "Failed to write '%s'", STATUS_PATH) : 0;
-}
-
-int record_write(const Status *s) {
-        _cleanup_free_ char *text = NULL;
-
-        return status_format(s, &text) < 0 ? log_oom() : write_text(text);
-}
-
+/* The caller frees it; NULL if out of memory. */
 static char *make_message(const Status *s) {
         const char *reason = reason_to_string(s->reason) ?: "none", *detail = s->detail ?: "no detail";
         char *text = NULL;
         int n = -1;
 
         if (s->reason == REASON_CLONED)
-                return asprintf(&text, "The scratch pool on %s may share its key with a clone: %s.",
-                                s->device ?: "the disk", detail) < 0
-                               ? NULL
-                               : text;
-        switch (s->state) {
-        case STATE_OFF:
+                n = asprintf(&text, "The scratch pool on %s may share its key with a clone: %s.",
+                             s->device ?: "the disk", detail);
+        else if (s->state == STATE_OFF)
                 n = asprintf(&text, "The scratch pool is in RAM: no disk was asked for.");
-                break;
-        case STATE_ENCRYPTED:
+        else if (s->state == STATE_ENCRYPTED)
                 n = asprintf(&text,
                              "The scratch pool is on the encrypted disk %s (%s, %s), set up in %" PRIu64
                              " ms%s%s.",
                              s->device, s->cipher, s->fs_type, s->timings_usec[TIMING_TOTAL] / 1000,
                              s->detail ? ": " : "", s->detail ?: "");
-                break;
-        case STATE_TMPFS:
+        else if (s->state == STATE_TMPFS)
                 n = asprintf(&text, "The scratch pool fell back to RAM (%s): %s", reason, detail);
-                break;
-        case STATE_NONE:
+        else
                 n = asprintf(&text, "There is no scratch pool (%s): %s", reason, detail);
-                break;
-        case _STATE_MAX:
-                break;
-        }
         return n < 0 ? NULL : text;
 }
 
 int announce_outcome(const Status *s) {
-        _cleanup_free_ char *message = make_message(s), *text = NULL, *line = NULL;
+        _cleanup_free_ char *message = make_message(s), *line = NULL;
+        const char *state = state_to_string(s->state), *reason = reason_to_string(s->reason);
         bool cloned = s->reason == REASON_CLONED;
         bool degraded = s->state == STATE_TMPFS || s->state == STATE_NONE || cloned;
-        const char *reason = reason_to_string(s->reason);
         int r;
 
-        if (!message || status_format(s, &text) < 0 ||
-            asprintf(&line, "%s%s%s\n", state_to_string(s->state), reason ? " " : "", reason ?: "") < 0)
+        if (!message || asprintf(&line, "%s%s%s\n", state, reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
         r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s",
                             cloned ? MESSAGE_ID_CLONED : message_ids[s->state], "PRIORITY=%i",
-                            degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state_to_string(s->state),
-                            "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
+                            degraded ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state, "CCVM_REASON=%s",
+                            reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
         if (r < 0)
-                (void) log_warning_errno(r, "%s The journal does not answer", message);
+                log_warning_errno(r, "%s The journal does not answer", message);
         r = report_to_host(line);
         if (r < 0)
-                (void) log_warning_errno(r, "Failed to tell the host");
-        return write_text(text);
+                log_warning_errno(r, "Failed to tell the host");
+        return record_write(s);
 }
 
-/* The list in one line, for the caller to free. */
+/* Joins the list in one line, which the caller frees; NULL if out of memory. */
 static char *join(const char **list) {
         char *text = NULL;
         size_t size;
@@ -115,52 +89,44 @@ int announce_missing(const Status *s) {
         int n;
 
         n = mounted_missing(s, NULL, &missing);
-        if (n < 0)
-                return log_oom();
         if (n == 0)
                 return 0;
-        list = join(missing);
+        list = n > 0 ? join(missing) : NULL;
         if (!list)
                 return log_oom();
         n = sd_journal_send("MESSAGE=The scratch pool is not what programs get on %s.", list,
                             "MESSAGE_ID=" MESSAGE_ID_MISSING, "PRIORITY=%i", LOG_WARNING, "CCVM_STATE=%s",
                             state_to_string(s->state), "CCVM_MISSING=%s", list, NULL);
         if (n < 0)
-                (void) log_warning_errno(n, "Not on the scratch pool: %s. The journal does not answer",
-                                         list);
+                log_warning_errno(n, "Not on the scratch pool: %s. The journal does not answer", list);
         return -ESTALE;
 }
 
-static int send_health(const Status *s, Health h) {
+int announce_health(const Status *s, Health h) {
         static const char *const explanations[_HEALTH_MAX] = {
                 [HEALTH_OK] = "there are no errors any more",
                 [HEALTH_ERRORS] = "reads or writes have failed, and what was written may be lost",
                 [HEALTH_READ_ONLY] = "its file system has failed, and takes no writes any more",
                 [HEALTH_GONE] = "its disk is gone, or its file system has shut down",
         };
-        int r = sd_journal_send(
-                "MESSAGE=The health of the scratch pool on %s is \"%s\": %s.", s->device ?: "the disk",
-                health_to_string(h), explanations[h], "MESSAGE_ID=" MESSAGE_ID_HEALTH, "PRIORITY=%i",
-                h == HEALTH_OK ? LOG_INFO : LOG_ERR, "CCVM_STATE=%s", state_to_string(s->state),
-                "CCVM_HEALTH=%s", health_to_string(h), "CCVM_DEVICE=%s", s->device ?: "", NULL);
-
-        return r < 0 ? log_warning_errno(r,
-                                         "The health of the scratch pool is \"%s\". "
-                                         "The journal does not answer",
-                                         health_to_string(h))
-                     : 0;
-}
-
-int announce_health(const Status *s, Health h) {
+        const char *word = health_to_string(h), *device = s->device ?: "the disk";
         _cleanup_free_ char *told = NULL;
         int r;
 
         (void) file_read(HEALTH_PATH, KIB, &told);
-        if (streq(told ?: health_to_string(HEALTH_OK), health_to_string(h)))
+        if (streq(told ?: health_to_string(HEALTH_OK), word))
                 return 0;
-        (void) send_health(s, h);
-        r = file_write_atomic(HEALTH_PATH, health_to_string(h), 0644);
-        return r < 0 ? log_error_errno(r, "Failed to write '%s'", HEALTH_PATH) : 0;
+        r = sd_journal_send("MESSAGE=The health of the scratch pool on %s is \"%s\": %s.", device, word,
+                            explanations[h], "MESSAGE_ID=" MESSAGE_ID_HEALTH, "PRIORITY=%i",
+                            h == HEALTH_OK ? LOG_INFO : LOG_ERR, "CCVM_STATE=%s", state_to_string(s->state),
+                            "CCVM_HEALTH=%s", word, "CCVM_DEVICE=%s", s->device ?: "", NULL);
+        if (r < 0)
+                log_warning_errno(r, "The health of the scratch pool is \"%s\". The journal does not answer",
+                                  word);
+        r = file_write_atomic(HEALTH_PATH, word, 0644);
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", HEALTH_PATH);
+        return 0;
 }
 
 void announce_forget_health(void) {
@@ -168,27 +134,6 @@ void announce_forget_health(void) {
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)
                 (void) unlink(paths[i]);
-}
-
-int record_read(Status *ret) {
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        *ret = (Status) {};
-        r = file_read(STATUS_PATH, STATUS_MAX, &text);
-        return r < 0 ? r : status_parse(text, ret);
-}
-
-int record_load(Status *ret) {
-        int r = record_read(ret);
-
-        return r < 0 ? log_error_errno(r, "Failed to read '%s'", STATUS_PATH) : 0;
-}
-
-int record_load_encrypted(Status *ret) {
-        int r = record_load(ret);
-
-        return r < 0 ? r : ret->state == STATE_ENCRYPTED;
 }
 
 void announce_on_console(const char *reason, const char *detail, const char *what_now) {

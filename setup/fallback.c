@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The verb fallback, of ccvm-scratch-tmpfs.service: a pool in RAM, or none, as was asked for.
+/* fallback, of ccvm-scratch-tmpfs.service: a pool in RAM, or none, as was asked for.
  *
- * When: after ccvm-scratch-luks.service has failed, or in its place if no disk was asked for; and for a
- * renewal that has failed (recover.c). Never: over a pool that is there. */
+ * When: in the boot, after ccvm-scratch-luks.service has failed, or in its place if no disk was asked for;
+ * for a renewal that has failed, recover.c calls it. It must never mount over a pool that is there. */
 
 #include "verbs.h"
 
 #include "announce.h"
-#include "attempt.h"
 #include "integrity.h"
 #include "log.h"
-#include "mounts.h"
+#include "record.h"
 
 /* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
 static int fall_back_to_ram(const Options *o, Status *s) {
@@ -33,11 +32,11 @@ static int fall_back_to_ram(const Options *o, Status *s) {
         return r;
 }
 
-/* The parts of an earlier status that tell of the disk. Returns whether there is one with a reason. */
+/* Takes what the failed attempt has written of the disk into s. Returns whether it has named a reason. */
 static bool take_earlier(Status *s) {
         _cleanup_(status_done) Status earlier = {};
 
-        if (record_read(&earlier) < 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
+        if (record_read(&earlier) <= 0 || earlier.state != STATE_NONE || earlier.reason == REASON_NONE)
                 return false;
         s->reason = earlier.reason;
         s->detail = TAKE_PTR(earlier.detail);
@@ -46,8 +45,8 @@ static bool take_earlier(Status *s) {
         return true;
 }
 
-/* Finishes s from what is known of the encrypted disk's unit, which has failed: its status file, and where
- * it did not come to write one, what the service manager tells of it in $MONITOR_… (systemd.exec(5)). */
+/* Finishes s from the status file of the failed attempt, or where it did not come to write one, from what
+ * the service manager tells of its unit in $MONITOR_… (systemd.exec(5)). */
 static void explain_failure(Status *s) {
         const char *result = getenv("MONITOR_SERVICE_RESULT") ?: "no result";
 
@@ -69,9 +68,9 @@ int verb_fallback(const Options *o) {
                 explain_failure(&s);
 
         /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
-        r = attempt_claim();
+        r = record_claim();
         if (r < 0 && r != -EEXIST)
-                (void) log_warning_errno(r, "Failed to mark the attempt");
+                log_warning_errno(r, "Failed to mark the attempt");
 
         r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) announce_outcome(&s);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The verb health, of ccvm-scratch-health.service: whether the disk still works, and what was freed is given
- * back to the host.
+/* health, of ccvm-scratch-health.service: tells when the disk does not work any more, and gives what was
+ * freed back to the host.
  *
- * When: in the running system, by its timer. Never: waits for another verb, or works without a bound. */
+ * When: in the running system, by its timer. It must never wait for another verb, or work without a
+ * bound. */
 
 #include "verbs.h"
 
 #include "announce.h"
-#include "health.h"
 #include "integrity.h"
+#include "record.h"
 #include "trim.h"
 
 int verb_health(const Options *o) {
@@ -17,13 +18,13 @@ int verb_health(const Options *o) {
         Health h;
         int r;
 
-        r = record_load(&s);
-        if (r < 0)
+        r = record_read(&s);
+        if (r <= 0)
                 return r;
         integrity_check();
         h = health_read("", &s);
         r = announce_health(&s, h);
         if (h == HEALTH_OK)
-                (void) trim_some(&s);
+                trim_pool(&s);
         return r;
 }

@@ -15,8 +15,8 @@ int kmsg_open(void) {
         return fd < 0 ? -errno : fd;
 }
 
-/* "5,1021,12276120,-;random: …": a priority below 8 is the kernel's own, which no program can write. That of
- * a program has a facility in it, by default 1, and so is 8 more. */
+/* "5,1021,12276120,-;random: …": a priority below 8 is the kernel's own, which no program can write. That
+ * of a program has a facility in it, by default 1, and so is 8 more. */
 KmsgRecord kmsg_parse_record(const char *record) {
         const char *text = strchr(record, ';');
 
@@ -25,8 +25,7 @@ KmsgRecord kmsg_parse_record(const char *record) {
         if (record[0] >= '0' && record[0] <= '7' && record[1] == ',' &&
             startswith(text + 1, "random: crng reseeded due to virtual machine fork"))
                 return KMSG_FORK;
-        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? KMSG_KEY
-                                                                           : KMSG_OTHER;
+        return startswith(record, "15,") && startswith(text + 1, KEY_TEXT) ? KMSG_KEY : KMSG_OTHER;
 }
 
 int kmsg_read(int fd, bool *cloned) {

@@ -3,139 +3,36 @@
 #include "mounts.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/statvfs.h>
+#include <libmount.h>
+#include <sched.h>
 
 #include "fileio.h"
 #include "log.h"
 #include "mountcalls.h"
 #include "mounted.h"
-#include "mounting.h"
+#include "parse.h"
 #include "place.h"
 
-/* The pool's own directory, by the same rules as a mount point: programs may have been at work above it. */
-int pool_make_directory(const DirSpec *d) {
-        _cleanup_close_ int place = place_open(POOL_DIRECTORY, d->path, true, NULL), fd = -EBADF;
+static int detach(int place) {
+        char path[32];
 
-        if (place < 0)
-                return place;
-        fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        /* In this order: a change of the owner may clear set-id bits. */
-        return fd < 0 || fchown(fd, d->uid, d->gid) < 0 || fchmod(fd, d->mode) < 0 ? -errno : 0;
+        snprintf(path, sizeof(path), "/proc/self/fd/%i", place);
+        return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
 }
 
-static int make_directories(const PoolLayout *layout, Status *s) {
-        static const DirSpec nix[] = {
-                { .path = (char *) "/nix", .mode = 0755 },
-                { .path = (char *) "/nix/store", .mode = 0755 },
-                { .path = (char *) "/nix/work", .mode = 0755 },
-        };
-        size_t n_nix = layout->nix_store ? ELEMENTSOF(nix) : 0;
+/* Mounts tree on place, or below the mount that place is, which is then detached. A kernel that cannot do
+ * this has the old one stay below the new one. */
+static int attach(int tree, int place, bool instead) {
+        const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
 
-        for (size_t i = 0; i < layout->n_mounts + n_nix; i++) {
-                const DirSpec *d = i < layout->n_mounts ? &layout->mounts[i] : &nix[i - layout->n_mounts];
-                int r = pool_make_directory(d);
-                if (r < 0)
-                        return status_fail(s, REASON_MOUNT, r,
-                                           "Failed to make the directory for '%s' in the pool", d->path);
-        }
-        return 0;
+        if (instead && move_mount(tree, "", place, "", flags | MOVE_MOUNT_BENEATH) >= 0)
+                return detach(place);
+        return move_mount(tree, "", place, "", flags) < 0 ? -errno : 0;
 }
 
-static int note_mounts(const PoolLayout *layout, Status *s) {
-        const char *nix[] = { layout->nix_store ? "/nix/.rw-store" : NULL,
-                              layout->nix_overlay ? "/nix/store" : NULL };
-        size_t n = 0;
-
-        status_free_mounts(s);
-        s->mounts = calloc(layout->n_mounts + ELEMENTSOF(nix) + 1, sizeof(char *));
-        if (!s->mounts)
-                return -ENOMEM;
-        for (size_t i = 0; i < layout->n_mounts; i++)
-                if (!(s->mounts[n++] = strdup(layout->mounts[i].path)))
-                        return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(nix) && nix[i]; i++)
-                if (!(s->mounts[n++] = strdup(nix[i])))
-                        return -ENOMEM;
-        return 0;
-}
-
-int pool_extend(const PoolLayout *layout, Status *s) {
-        int r = make_directories(layout, s);
-
-        if (r >= 0 && note_mounts(layout, s) < 0)
-                r = status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mounts");
-        return r;
-}
-
-/* The pool is mounted; makes the rest, or detaches it again. */
-static int finish(const char *fs_type, const PoolLayout *layout, Status *s) {
-        int r;
-
-        /* People go in through the mount points, not through here. */
-        r = chmod(POOL_DIRECTORY, 0700) < 0
-                    ? status_fail(s, REASON_MOUNT, errno, "Failed to close off the pool")
-                    : 0;
-        if (r >= 0)
-                r = pool_extend(layout, s);
-        if (r >= 0 && !(s->fs_type = strdup(fs_type)))
-                r = status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the file system");
-        if (r < 0)
-                pool_detach();
-        return r;
-}
-
-static int make_mount_point(Status *s) {
-        int r = mkdir_parents(POOL_DIRECTORY, 0755);
-
-        return r < 0 ? status_fail(s, REASON_MOUNT, r, "Failed to create '%s'", POOL_DIRECTORY) : 0;
-}
-
-int pool_mount_disk(const FileSystem *fs, const char *node, bool discard, const PoolLayout *layout,
-                    Status *s) {
-        int r;
-
-        r = make_mount_point(s);
-        if (r >= 0)
-                r = filesystem_mount(fs, node, POOL_DIRECTORY, discard, s);
-        return r < 0 ? r : finish(filesystem_name(fs), layout, s);
-}
-
-/* noswap: what was to be encrypted must not reach a swap device instead. Linux has it since 6.4; status tells
- * where it is missing and would matter. As many inodes as systemd gives /tmp: the kernel's own limit, by the
- * RAM, is half a page each. */
-int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
-        _cleanup_free_ char *options = NULL;
-        char message[MOUNT_MESSAGE_MAX];
-        struct statvfs v;
-        int r;
-
-        r = make_mount_point(s);
-        if (r < 0)
-                return r;
-        if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", size) < 0)
-                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
-        if (mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0 &&
-            mount_it(POOL_TMPFS, POOL_DIRECTORY, "tmpfs", options + strlen("noswap,"), message) < 0)
-                return status_fail(s, REASON_MOUNT, 0,
-                                   "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
-                                   POOL_DIRECTORY, message);
-        s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
-        return finish("tmpfs", layout, s);
-}
-
-static int compare_paths(const void *a, const void *b) {
-        return strcmp((*(const DirSpec *const *) a)->path, (*(const DirSpec *const *) b)->path);
-}
-
-size_t pool_sort(const PoolLayout *layout, const DirSpec *ret[static POOL_MOUNTS_MAX]) {
-        for (size_t i = 0; i < layout->n_mounts; i++)
-                ret[i] = &layout->mounts[i];
-        qsort(ret, layout->n_mounts, sizeof(*ret), compare_paths);
-        return layout->n_mounts;
-}
-
-int pool_clone(const char *path, const DirSpec *d) {
+/* Clones the directory path of the pool, with the options of d, as a mount that is nowhere yet: a
+ * descriptor. */
+static int clone_directory(const char *path, const DirSpec *d) {
         _cleanup_close_ int directory = place_open(POOL_DIRECTORY, path, false, NULL), tree = -EBADF;
         struct mount_attr attributes = {
                 .attr_set = d->noexec ? MOUNT_ATTR_NOEXEC : 0,
@@ -150,22 +47,7 @@ int pool_clone(const char *path, const DirSpec *d) {
         return TAKE_FD(tree);
 }
 
-static int detach(int place) {
-        char path[32];
-
-        snprintf(path, sizeof(path), "/proc/self/fd/%i", place);
-        return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
-}
-
-int pool_attach(int tree, int place, bool instead) {
-        const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-
-        if (instead && move_mount(tree, "", place, "", flags | MOVE_MOUNT_BENEATH) >= 0)
-                return detach(place);
-        return move_mount(tree, "", place, "", flags) < 0 ? -errno : 0;
-}
-
-/* A mount point, or what is mounted there; *ret is its path as the mount table has it. */
+/* Opens the mount point of d, or what is mounted there; *ret is its path as the mount table has it. */
 static int open_place(const char *root, const DirSpec *d, char **ret) {
         _cleanup_free_ char *real = NULL;
         _cleanup_close_ int place = place_open(root, d->path, true, &real);
@@ -183,61 +65,175 @@ static int open_place(const char *root, const DirSpec *d, char **ret) {
         return TAKE_FD(place);
 }
 
-static int bind_at(int place, const DirSpec *d, bool instead) {
-        _cleanup_close_ int tree = pool_clone(d->path, d);
-        int r = tree < 0 ? tree : pool_attach(tree, place, instead);
-
-        return r < 0 ? log_error_errno(r, "Failed to mount the pool on '%s'", d->path) : 0;
-}
-
-int pool_bind(const char *root, const DirSpec *d) {
+static void mount_directory(const char *root, const DirSpec *d, const OldPools *old, bool over) {
         _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int place = open_place(root, d, &path);
+        _cleanup_close_ int place = open_place(root, d, &path), tree = -EBADF;
+        dev_t top;
+        int r;
 
         if (place < 0)
-                return place;
-        return mounted_by(place, path) == mounted_at(POOL_DIRECTORY) ? 0 : bind_at(place, d, false);
-}
-
-int pool_replace(const DirSpec *d, const OldPools *old, bool over) {
-        dev_t pool = mounted_at(POOL_DIRECTORY), top;
-        _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int place = open_place("", d, &path);
-
-        if (place < 0)
-                return place;
+                return;
         top = mounted_by(place, path);
-        if (top != 0 && top == pool)
+        if (top == mounted_at(POOL_DIRECTORY) || (top != 0 && !over && !old_pools_have(old, top)))
+                return;
+        r = tree = clone_directory(d->path, d);
+        if (r >= 0)
+                r = attach(tree, place, old_pools_have(old, top));
+        if (r < 0)
+                log_error_errno(r, "Failed to mount the pool on '%s'", d->path);
+}
+
+static int compare_paths(const void *a, const void *b) {
+        return strcmp((*(const DirSpec *const *) a)->path, (*(const DirSpec *const *) b)->path);
+}
+
+/* The outer ones first, so that none covers another. */
+static void mount_directories(const PoolLayout *layout, const char *root, const OldPools *old, bool over) {
+        const DirSpec *sorted[POOL_MOUNTS_MAX];
+
+        for (size_t i = 0; i < layout->n_mounts; i++)
+                sorted[i] = &layout->mounts[i];
+        qsort(sorted, layout->n_mounts, sizeof(*sorted), compare_paths);
+        for (size_t i = 0; i < layout->n_mounts; i++)
+                mount_directory(root, sorted[i], old, over);
+}
+
+void mounts_bind(const PoolLayout *layout, const char *root) {
+        mount_directories(layout, root, &(OldPools) {}, true);
+}
+
+/* Gives the mount point of layout that path is below, or NULL. */
+static const DirSpec *find_above(const PoolLayout *layout, const char *path) {
+        for (size_t i = 0; i < layout->n_mounts; i++) {
+                const char *rest = startswith(path, layout->mounts[i].path);
+                if (rest && *rest == '/')
+                        return &layout->mounts[i];
+        }
+        return NULL;
+}
+
+/* Makes PATH/systemd-private-NAME/tmp, as the service manager does: whoever stops the service removes it. */
+static int make_private(const char *path) {
+        _cleanup_free_ char *above = strndup(path, strlen(path) - strlen("/tmp"));
+        int r;
+
+        if (!above)
+                return -ENOMEM;
+        r = pool_make_directory(&(DirSpec) { .path = above, .mode = 0700 });
+        if (r < 0)
+                return r;
+        return pool_make_directory(&(DirSpec) { .path = (char *) path, .mode = 01777 });
+}
+
+static int attach_at(const char *target, int tree, const OldPools *old) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int place = place_open("", target, false, &path);
+
+        if (place < 0)
+                return place;
+        if (!old_pools_have(old, mounted_by(place, path)))
+                return -ESTALE;
+        return attach(tree, place, true);
+}
+
+/* Mounts tree on target in the place of an old pool, in the mount namespace. */
+static int attach_in(int namespace, const char *target, int tree, const OldPools *old) {
+        _cleanup_close_ int own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (own < 0 || setns(namespace, CLONE_NEWNS) < 0)
+                return -errno;
+        r = attach_at(target, tree, old);
+        /* Nothing that follows may happen in the namespace of a service. */
+        if (setns(own, CLONE_NEWNS) < 0)
+                abort();
+        return r;
+}
+
+/* Replaces the mount fs of the namespace, a private directory, if its mount point is one of layout's. */
+static int replace_private(const PoolLayout *layout, const OldPools *old, int namespace,
+                           struct libmnt_fs *fs) {
+        const char *path = mnt_fs_get_root(fs);
+        const DirSpec *d = find_above(layout, path);
+        _cleanup_close_ int tree = -EBADF;
+        int r;
+
+        if (!d)
                 return 0;
-        if (old_pools_have(old, top))
-                return bind_at(place, d, true);
-        return top == 0 || over ? bind_at(place, d, false) : 0;
+        r = make_private(path);
+        if (r < 0)
+                return r;
+        tree = clone_directory(path, d);
+        return tree < 0 ? tree : attach_in(namespace, mnt_fs_get_target(fs), tree, old);
 }
 
-/* One number for all file systems that have it; newer headers call it FS_IOC_SHUTDOWN. */
-#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
-#define SHUTDOWN_NO_LOG_FLUSH 2U
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
 
-void pool_abandon(int directory, const char *path) {
-        _cleanup_close_ int fd = openat(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static void replace_in_namespace(const PoolLayout *layout, const OldPools *old, const char *pid) {
+        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = NULL;
+        _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+        char mountinfo[64], path[64];
+        _cleanup_close_ int namespace = -EBADF;
+        struct libmnt_fs *fs;
+        struct stat st, own;
 
-        (void) ioctl(fd, IOC_SHUTDOWN, &(uint32_t) { SHUTDOWN_NO_LOG_FLUSH });
-}
-
-int pool_unmount(const char *path, const OldPools *old) {
-        for (int found = 0;; found = 1) {
-                _cleanup_free_ char *real = NULL;
-                _cleanup_close_ int place = place_open("", path, false, &real);
+        snprintf(mountinfo, sizeof(mountinfo), "/proc/%s/mountinfo", pid);
+        snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
+        namespace = open(path, O_RDONLY | O_CLOEXEC);
+        if (namespace < 0 || fstat(namespace, &st) < 0 || stat("/proc/self/ns/mnt", &own) < 0 ||
+            st.st_ino == own.st_ino)
+                return;
+        table = mnt_new_table_from_file(mountinfo);
+        while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0) {
                 int r;
 
-                if (place < 0 || !old_pools_have(old, mounted_by(place, real)))
-                        return found;
-                r = detach(place);
+                if (!old_pools_have(old, mnt_fs_get_devno(fs)) || !mounted_is_private(fs))
+                        continue;
+                r = replace_private(layout, old, namespace, fs);
                 if (r < 0)
-                        return r;
+                        log_warning_errno(r, "Failed to replace the private '%s' of process %s",
+                                          mnt_fs_get_target(fs), pid);
         }
 }
 
-void pool_detach(void) {
-        (void) umount2(POOL_DIRECTORY, MNT_DETACH | UMOUNT_NOFOLLOW);
+void mounts_replace(const PoolLayout *layout, const OldPools *old, bool over) {
+        _cleanup_closedir_ DIR *d = opendir("/proc");
+        uint64_t pid;
+
+        mount_directories(layout, "", old, over);
+        for (struct dirent *e; d && (e = readdir(d));)
+                if (parse_unsigned(e->d_name, INT32_MAX, &pid) >= 0)
+                        replace_in_namespace(layout, old, e->d_name);
+}
+
+/* Opens path if what is mounted there is an old pool; else -ENOENT, or as place_open(). */
+static int open_old(const char *path, const OldPools *old) {
+        _cleanup_free_ char *real = NULL;
+        _cleanup_close_ int place = place_open("", path, false, &real);
+
+        if (place < 0)
+                return place;
+        return old_pools_have(old, mounted_by(place, real)) ? TAKE_FD(place) : -ENOENT;
+}
+
+void mounts_abandon(const PoolLayout *layout, const OldPools *old) {
+        for (size_t i = 0; i < layout->n_mounts; i++) {
+                _cleanup_close_ int place = open_old(layout->mounts[i].path, old);
+                if (place >= 0)
+                        pool_abandon(place, ".");
+        }
+}
+
+int mounts_remove(const char *path, const OldPools *old) {
+        for (;;) {
+                _cleanup_close_ int place = open_old(path, old);
+                int r;
+
+                if (place < 0)
+                        return 0;
+                r = detach(place);
+                if (r < 0)
+                        return log_error_errno(r, "Failed to unmount '%s'", path);
+        }
 }

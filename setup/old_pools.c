@@ -6,7 +6,6 @@
 
 #include "fileio.h"
 #include "log.h"
-#include "parse.h"
 #include "status.h"
 
 bool old_pools_have(const OldPools *old, dev_t number) {
@@ -24,16 +23,12 @@ void old_pools_add(OldPools *old, dev_t number) {
         old->numbers[old->n++] = number;
 }
 
-/* Of a renewal that was cut off the pools are still to be replaced too. */
 void old_pools_read(OldPools *old) {
-        _cleanup_free_ char *text = NULL;
+        _cleanup_fclose_ FILE *f = fopen(RENEWING_PATH, "re");
         uint64_t number;
 
-        if (file_read(RENEWING_PATH, KIB, &text) < 0)
-                return;
-        for (char *save, *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
-                if (parse_unsigned(word, UINT64_MAX, &number) >= 0)
-                        old_pools_add(old, number);
+        while (f && fscanf(f, "%" SCNu64, &number) == 1)
+                old_pools_add(old, number);
 }
 
 int old_pools_write(const OldPools *old) {
@@ -43,5 +38,7 @@ int old_pools_write(const OldPools *old) {
         for (size_t i = 0, l = 0; i < old->n; i++)
                 l += sprintf(text + l, "%" PRIu64 " ", (uint64_t) old->numbers[i]);
         r = file_write_atomic(RENEWING_PATH, text, 0644);
-        return r < 0 ? log_error_errno(r, "Failed to write '%s'", RENEWING_PATH) : 0;
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", RENEWING_PATH);
+        return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Pools that are gone, by the numbers that their mounts have in the mount table (mounted.h), and the file
- * that has them while a renewal is under way. */
+/* Pools that are gone while their mounts may not be, by the device numbers of these in the mount table
+ * (mounted.h); and the file that keeps them as long as a renewal is under way, also one that was cut off. */
 
 #include <sys/types.h>
 
@@ -15,10 +15,10 @@ typedef struct OldPools {
 
 bool old_pools_have(const OldPools *old, dev_t number);
 
-/* The last ones are kept; 0 is none. */
+/* Adds number, unless it is 0; the last ones are kept. */
 void old_pools_add(OldPools *old, dev_t number);
 
-/* Adds those of the file: of a renewal that was cut off the pools are still to be replaced too. */
+/* Adds those of the file, if there is one. */
 void old_pools_read(OldPools *old);
 
 /* Writes the file. Logs its errors. */

@@ -5,7 +5,7 @@
 
 #include "filesystem.h"
 #include "luks.h"
-#include "mounts.h"
+#include "pool.h"
 
 /* A virtual machine that goes on from a snapshot may not be the only one with its key. */
 typedef enum OnClone {

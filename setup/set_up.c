@@ -9,9 +9,24 @@
 #include "kernel.h"
 #include "kmsg.h"
 #include "log.h"
+#include "record.h"
 #include "trim.h"
 
-/* A failure is noted in s and leaves nothing behind. */
+static int make_and_mount(const Options *o, Status *s, Stopwatch *watch) {
+        int r;
+
+        /* mkfs.btrfs refuses a device to which the source of any mount leads, as that of an old pool
+         * does. */
+        (void) unlink(POOL_SOURCE);
+        r = filesystem_make(o->file_system, LUKS_NODE, s);
+        s->timings_usec[TIMING_MKFS] = stopwatch_lap(watch);
+        if (r < 0)
+                return r;
+        r = pool_mount_disk(o->file_system, o->luks.discard, &o->layout, s);
+        s->timings_usec[TIMING_MOUNT] = stopwatch_lap(watch);
+        return r;
+}
+
 static int try_set_up(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
@@ -26,62 +41,52 @@ static int try_set_up(const Options *o, Status *s) {
         discarded = !o->luks.discard || discard_disk(&device);
         s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
 
-        /* Whoever watches for clones may not be there, and a pool without it is better than none. */
+        /* A pool that the watch for clones knows nothing of is better than none. */
         r = kmsg_note_key();
         if (r < 0)
-                (void) log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
+                log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
         r = luks_open(&device, &o->luks, s);
         if (r < 0)
                 return r;
 
         (void) stopwatch_lap(&watch);
-        r = filesystem_make(o->file_system, LUKS_NODE, s);
-        s->timings_usec[TIMING_MKFS] = stopwatch_lap(&watch);
-        if (r >= 0)
-                r = pool_mount_disk(o->file_system, LUKS_NODE, o->luks.discard, &o->layout, s);
-        s->timings_usec[TIMING_MOUNT] = stopwatch_lap(&watch);
-        if (r < 0)
+        r = make_and_mount(o, s, &watch);
+        if (r < 0) {
                 (void) luks_close(device.number);
+                return r;
+        }
         /* What is written and freed before the first look leaves as much free as there was. */
-        else if (discarded && !filesystem_trims(o->file_system))
+        if (discarded && !filesystem_trims(o->file_system))
                 trim_note_all();
-        return r;
+        return 0;
 }
 
-/* From the disk to the mounted pool, likewise. */
-static int set_up(const Options *o, Status *s) {
-        int r = try_set_up(o, s);
+int set_up(const Options *o, Status *s) {
+        Stopwatch watch = stopwatch_start();
+        int r;
 
+        r = try_set_up(o, s);
         if (r < 0)
                 kernel_explain(filesystem_name(o->file_system), o->luks.integrity, s);
-        return r;
-}
-
-/* For the fallback, which is still to follow. */
-int set_up_failed(const Status *s, int r) {
-        log_error("%s: %s", reason_to_string(s->reason), s->detail ?: "out of memory");
-        (void) record_write(s);
-        return r;
-}
-
-int set_up_pool(const Options *o, Status *s) {
-        Stopwatch watch = stopwatch_start();
-        int r = set_up(o, s);
-
         s->timings_usec[TIMING_TOTAL] = stopwatch_lap(&watch);
-        if (r < 0)
-                return set_up_failed(s, r);
+        if (r < 0) {
+                log_error("%s: %s", reason_to_string(s->reason), s->detail ?: "out of memory");
+                (void) record_write(s);
+                return r;
+        }
         s->state = STATE_ENCRYPTED;
         /* The pool is good without its status; a second one in RAM over it would not be. */
         (void) announce_outcome(s);
         return 0;
 }
 
-int take_down_pool(const Options *o) {
+int take_down(const Options *o) {
         dev_t disk = 0;
         int r;
 
         (void) device_find_number(o->serial, &disk);
         r = luks_close(disk);
-        return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
+        if (r < 0)
+                return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
+        return 0;
 }

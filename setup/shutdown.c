@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The verb shutdown, of ccvm-scratch-shutdown.service: what is not written yet never is.
+/* shutdown, ExecStop= of ccvm-scratch-shutdown.service: what is not on the disk yet is given up, where to
+ * write it could take minutes.
  *
  * When: at every end but a soft-reboot, when the services have stopped and all but the pool itself is
- * unmounted. Never: takes the disk from a pool that is still in use. */
+ * unmounted. It must never take the disk from a pool that is still in use, as by an overlay of /nix/store
+ * that stays mounted: programs that are yet to run may be on it, and systemd-shutdown(8) removes it. */
 
 #include "verbs.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "announce.h"
 #include "log.h"
 #include "mounted.h"
-#include "mounts.h"
+#include "pool.h"
+#include "record.h"
 #include "unplug.h"
 
-/* What is not on the disk yet is given up, also where dm-crypt has it already. */
+/* Gives up also what dm-crypt has already. */
 static void abandon_disk(void) {
         struct stat st;
         int r;
@@ -28,15 +30,12 @@ static void abandon_disk(void) {
                 log_warning_errno(r, "Failed to remove the disk: what is not on it yet is written first");
 }
 
-/* The mapping goes when the pool is unmounted, which is next. Where somebody still uses the pool, as an
- * overlay of /nix/store that stays mounted, it is left to systemd-shutdown(8): programs that are yet to run
- * may be on it. */
 int verb_shutdown(const Options *o) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = record_load_encrypted(&s);
-        if (r <= 0)
+        r = record_read(&s);
+        if (r < 0 || s.state != STATE_ENCRYPTED)
                 return r;
         r = mounted_in_use(&s);
         if (r < 0)
@@ -46,6 +45,9 @@ int verb_shutdown(const Options *o) {
                 return 0;
         }
         abandon_disk();
+        /* The mapping goes when the pool is unmounted, which is next. */
         r = luks_remove_later();
-        return r < 0 ? log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING) : 0;
+        if (r < 0)
+                return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
+        return 0;
 }

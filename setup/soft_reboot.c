@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The verb forget, of ccvm-scratch-soft-reboot.service: the mapping goes with its key, and the next userspace
- * sets up its own pool. What is still in use, as by an overlay that stays mounted, it gets as it is.
+/* forget, of ccvm-scratch-soft-reboot.service: the mapping goes with its key, and the next userspace sets
+ * up a pool of its own. What is still in use, as by an overlay that stays mounted, it gets as it is.
  *
- * When: at a soft-reboot, which keeps kernel and /run, when all is unmounted. Never: takes away what is in
- * use. */
+ * When: at a soft-reboot, which keeps kernel and /run, when all is unmounted. It must never take away what
+ * is in use. */
 
 #include "verbs.h"
 
-#include "announce.h"
-#include "attempt.h"
 #include "log.h"
-#include "mounts.h"
+#include "pool.h"
+#include "record.h"
 
-/* What is told of it stays true: the generator of the next userspace finds the pool and writes the mounts.
- * After a wipe there is none. */
+/* The status stays true: the generator of the next userspace finds the pool and writes the mounts. After a
+ * wipe there is none. */
 static int keep_pool(void) {
         _cleanup_(status_done) Status s = {};
         const FileSystem *fs;
         int r;
 
-        r = record_load_encrypted(&s);
-        if (r <= 0)
+        r = record_read(&s);
+        if (r < 0 || s.state != STATE_ENCRYPTED)
                 return r;
         fs = filesystem_find(s.fs_type ?: "");
         if (!fs)
                 return log_error_errno(-EBADMSG, "Failed to read '%s'", STATUS_PATH);
         /* Its options are those of the first mount, whatever these are. */
-        r = filesystem_mount(fs, LUKS_NODE, POOL_DIRECTORY, false, &s);
-        if (r < 0)
+        r = pool_mount(fs, false, &s);
+        if (r < 0) {
                 log_error("%s", s.detail ?: "Out of memory");
+                return r;
+        }
         /* The mark of an overlay, by which the next one is refused. */
-        else if (rmdir(POOL_DIRECTORY "/nix/work/work/incompat/volatile") < 0 && errno != ENOENT)
-                log_warning_errno(-errno, "Failed to prepare the pool for another overlay");
-        return r;
+        if (rmdir(POOL_DIRECTORY "/nix/work/work/incompat/volatile") < 0 && errno != ENOENT)
+                log_warning_errno(errno, "Failed to prepare the pool for another overlay");
+        return 0;
 }
 
 int verb_forget(const Options *o) {
@@ -45,6 +46,5 @@ int verb_forget(const Options *o) {
                 return keep_pool();
         if (r < 0)
                 return log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
-        r = attempt_forget();
-        return r < 0 ? log_error_errno(r, "Failed to remove the files in '%s'", STATUS_DIRECTORY) : 0;
+        return record_forget();
 }

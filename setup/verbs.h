@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The verbs of ccvm-scratch-setup; each has a file, whose head says which unit runs it, and when. All return
- * 0 or -errno, and log their errors. */
+/* The verbs of ccvm-scratch-setup; each has a file, whose head says which unit runs it, and when. All
+ * return a negative errno after a failure, and log their errors. */
 
 #include "options.h"
 

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The verb watch, of ccvm-scratch-clone.service: waits until the virtual machine goes on from a snapshot, as
- * often as it does, and tells, renews or wipes.
+/* watch, of ccvm-scratch-clone.service: waits until the virtual machine goes on from a snapshot, as often
+ * as it does, and tells, renews or wipes.
  *
- * When: in the running system, from the time that the pool is there. Returns after an error only. Never:
- * leaves, with OnClone=renew or wipe, a key that others may have. */
+ * When: in the running system, from the time that the pool is there; it returns after an error only. With
+ * OnClone=renew or wipe it must never leave a key that others may have. */
 
 #include "verbs.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
 
 #include "announce.h"
 #include "clock.h"
@@ -14,14 +17,28 @@
 #include "kmsg.h"
 #include "lock.h"
 #include "log.h"
-#include "manager.h"
+#include "record.h"
 #include "wipe.h"
 
 /* Longer than a renewal takes at most. */
-#define CLONE_PATIENCE (60 * USEC_PER_SEC)
+#define LOCK_USEC (60 * USEC_PER_SEC)
 
-/* The key may be others' too. */
-static int tell_of_clone(Status *s) {
+/* Runs systemctl VERB ARGUMENT, and waits for its end. */
+static int run_systemctl(const char *verb, const char *argument) {
+        const char *argv[] = { "systemctl", "--quiet", verb, argument, NULL };
+        int wstatus, e;
+        pid_t pid;
+
+        e = posix_spawnp(&pid, argv[0], NULL, NULL, (char **) argv, environ);
+        if (e != 0)
+                return log_error_errno(e, "Failed to start systemctl");
+        while (waitpid(pid, &wstatus, 0) < 0)
+                if (errno != EINTR)
+                        return log_error_errno(errno, "Failed to wait for systemctl");
+        return WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0 ? 0 : -EIO;
+}
+
+static int announce_clone(Status *s) {
         s->reason = REASON_CLONED;
         free(s->detail);
         s->detail =
@@ -33,31 +50,22 @@ static int tell_of_clone(Status *s) {
 static bool has_shared_key(void) {
         _cleanup_(status_done) Status s = {};
 
-        return record_read(&s) >= 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
+        return record_read(&s) > 0 && s.state == STATE_ENCRYPTED && s.reason == REASON_CLONED;
 }
 
-/* The first may be one that somebody else has begun, before the clone. */
-#define RENEWALS 2
-
-/* Whoever uses the pool does not keep it. Returns whether the key is gone. */
+/* Renews, whoever uses the pool. Returns whether the key is gone. Twice, as the first job may be one that
+ * was begun before the clone. */
 static bool renew_clone(void) {
-        for (unsigned i = 0; i < RENEWALS && has_shared_key(); i++) {
-                int r = file_write_atomic(FORCE_PATH, "", 0600);
-                if (r >= 0)
-                        r = manager_run("ccvm-scratch-renew.service");
+        for (unsigned i = 0; i < 2 && has_shared_key(); i++) {
+                if (file_write_atomic(FORCE_PATH, "", 0600) >= 0)
+                        (void) run_systemctl("start", "ccvm-scratch-renew.service");
                 (void) unlink(FORCE_PATH);
-                if (r < 0) {
-                        (void) log_error_errno(r, "Failed to start ccvm-scratch-renew.service");
-                        break;
-                }
         }
         return !has_shared_key();
 }
 
-/* Leaves none with a key that others may have. */
+/* Destroys the key, or ends the machine. */
 static int end_clone(const Options *o) {
-        int r;
-
         if (o->on_clone == ON_CLONE_WIPE)
                 return wipe_pool(
                         "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
@@ -65,26 +73,25 @@ static int end_clone(const Options *o) {
                 return wipe_pool("The virtual machine goes on from a snapshot, and as the pool could not be "
                                  "renewed the key was destroyed");
         (void) announce_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
-        r = manager_power_off();
-        return r < 0 ? log_error_errno(r, "Failed to power off") : 0;
+        return run_systemctl("poweroff", "--force");
 }
 
 static int handle_clone(const Options *o) {
         _cleanup_(status_done) Status s = {};
         int r;
 
-        r = record_load_encrypted(&s);
-        if (r <= 0)
+        r = record_read(&s);
+        if (r < 0 || s.state != STATE_ENCRYPTED)
                 return r;
-        r = tell_of_clone(&s);
+        r = announce_clone(&s);
         if (o->on_clone == ON_CLONE_WARN)
                 return r;
         if (o->on_clone == ON_CLONE_RENEW) {
-                /* It takes the lock itself. */
+                /* The renewal takes the lock itself. */
                 lock_release();
                 if (renew_clone())
                         return r;
-                (void) lock_take(CLONE_PATIENCE);
+                (void) lock_take(LOCK_USEC);
         }
         return end_clone(o);
 }
@@ -97,7 +104,7 @@ static int look_for_clone(const Options *o, int log) {
         if (r < 0 || !cloned)
                 return r;
         /* The key of a renewal that is under way may be younger than the clone; and it writes the status. */
-        (void) lock_take(CLONE_PATIENCE);
+        (void) lock_take(LOCK_USEC);
         r = kmsg_read(log, &cloned);
         if (r >= 0 && cloned)
                 (void) handle_clone(o);
@@ -105,7 +112,6 @@ static int look_for_clone(const Options *o, int log) {
         return r;
 }
 
-/* The service manager starts it when the pool is there. */
 int verb_watch(const Options *o) {
         _cleanup_close_ int log = kmsg_open();
         int r = log;

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The verb wipe: destroys the key now.
+/* wipe: destroys the key now.
  *
- * When: in the running system, when ccvm-scratch wipe starts it; a clone (watch.c) and a renewal (renew.c)
- * destroy the key likewise. Never: starts over; each step can be done again after any failure. */
+ * When: in the running system, when ccvm-scratch wipe starts it; for a clone, watch.c calls it. It must
+ * never leave the mapping suspended: whoever uses it would wait for good. */
 
-#include "verbs.h"
+#include "wipe.h"
 
 #include "announce.h"
 #include "clock.h"
 #include "integrity.h"
 #include "log.h"
-#include "luks.h"
 #include "mapping.h"
 #include "mounted.h"
 #include "mounts.h"
-#include "wipe.h"
+#include "record.h"
+#include "verbs.h"
 
 #define WAIT_STEP 2U     /* seconds, until it is said what is waited for */
 #define WAIT_TIMEOUT 10U /* seconds */
@@ -35,18 +35,8 @@ static int suspend_in_time(void) {
         return -ETIMEDOUT;
 }
 
-/* The key that makes the tags, and these. */
-static int wipe_integrity(Status *s) {
-        int r = integrity_close(0);
-
-        if (r >= 0)
-                return 0;
-        (void) status_fail(s, REASON_INTERNAL, r, "The key is destroyed, and the tags are not all removed");
-        return 1;
-}
-
-/* Nothing ends the process in between but SIGKILL: whoever uses the mapping would wait for good. */
-static int fail_in_time(uint64_t length) {
+/* Nothing ends the process between the two but SIGKILL. */
+static int suspend_and_fail(uint64_t length) {
         sigset_t all, before;
         int r;
 
@@ -60,70 +50,74 @@ static int fail_in_time(uint64_t length) {
         return r;
 }
 
-int wipe_key(Status *s) {
+int wipe_key(void) {
         uint64_t length;
         int r;
 
         r = mapping_get_length(LUKS_MAPPING, &length);
-        if (r == -ENODEV)
-                return wipe_integrity(s);
         if (r >= 0)
-                r = fail_in_time(length);
-        if (r == -ETIMEDOUT)
-                return status_fail(s, REASON_INTERNAL, 0,
-                                   "The disk does not finish what was sent to it, and the kernel keeps the "
-                                   "key until then; try again, or power off");
-        return r < 0 ? status_fail(s, REASON_INTERNAL, r, "Failed to wipe the key") : wipe_integrity(s);
+                r = suspend_and_fail(length);
+        if (r == -ETIMEDOUT) {
+                log_error("The disk does not finish what was sent to it, and the kernel keeps the key until "
+                          "then; try again, or power off");
+                return r;
+        }
+        if (r < 0 && r != -ENODEV)
+                return log_error_errno(r, "Failed to wipe the key");
+        /* The key that makes the tags, and these. */
+        r = integrity_close(0);
+        if (r < 0) {
+                log_error_errno(r, "The key is destroyed, and the tags are not all removed");
+                return 1;
+        }
+        return 0;
 }
 
 /* The overlay of /nix/store stays: its lower layer is what the system runs from. */
-static int wipe_mounts(const Status *before, Status *s) {
+static int remove_mounts(const Status *before) {
         OldPools old = { .numbers = { mounted_number(before) }, .n = 1 };
-        int r = 0, q;
+        int r, failed = 0;
 
-        for (char **m = before->mounts; m && *m; m++) {
-                q = pool_unmount(*m, &old);
-                r = r < 0 ? r : q;
-        }
-        if (r >= 0)
-                r = pool_unmount(POOL_DIRECTORY, &old);
-        q = mapping_remove(LUKS_MAPPING);
-        r = r < 0 ? r : q;
-        return r < 0 ? status_fail(s, REASON_WIPED, r, "The key is destroyed, but not all mounts are gone")
-                     : 0;
+        for (char **m = before->mounts; m && *m; m++)
+                failed |= mounts_remove(*m, &old) < 0;
+        if (!failed)
+                failed |= mounts_remove(POOL_DIRECTORY, &old) < 0;
+        r = mapping_remove(LUKS_MAPPING);
+        if (r < 0)
+                log_error_errno(r, "Failed to remove the mapping '%s'", LUKS_MAPPING);
+        return failed || r < 0 ? -EBUSY : 0;
 }
 
-/* What was left to do by a wipe that failed halfway is done by the next one. */
+/* A wipe that has failed halfway leaves the mounts for the next one. */
 static bool can_be_wiped(const Status *s) {
         return s->state == STATE_ENCRYPTED || (s->reason == REASON_WIPED && s->mounts);
 }
 
 int wipe_pool(const char *detail) {
-        _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
-        int r, q;
+        _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE, .reason = REASON_WIPED };
+        bool left;
+        int r;
 
         r = record_read(&before);
-        if (r == -ENOENT || (r >= 0 && !can_be_wiped(&before))) {
+        if (r < 0)
+                return r;
+        if (!can_be_wiped(&before)) {
                 log_error("There is no encrypted scratch disk to wipe: the state is %s.",
                           state_to_string(before.state));
                 return -ENOENT;
         }
+        r = wipe_key();
         if (r < 0)
-                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
-
-        r = wipe_key(&s);
-        if (r < 0)
-                return log_error_errno(r, "%s", s.detail ?: "Out of memory");
-        s.reason = REASON_WIPED;
-        q = wipe_mounts(&before, &s);
-        if (r > 0 || q < 0) {
-                log_error("%s", s.detail ?: "Out of memory");
+                return r;
+        left = r > 0;
+        left |= remove_mounts(&before) < 0;
+        if (left) {
                 s.mounts = TAKE_PTR(before.mounts);
-                r = -EBUSY;
-        } else
-                s.detail = strdup(detail);
-        q = announce_outcome(&s);
-        return r < 0 ? r : q;
+                detail = "The key is destroyed, but not all mounts or tags are gone";
+        }
+        s.detail = strdup(detail);
+        r = announce_outcome(&s);
+        return left ? -EBUSY : r;
 }
 
 int verb_wipe(const Options *o) {

@@ -2,16 +2,17 @@
 #pragma once
 
 /* Destroying the key while the VM runs: what is on the disk is noise from then on, for the guest too. Each
- * step can be done again after any failure. */
+ * step can be done again after any failure. Both log their errors. */
 
-#include "status.h"
+#include "macro.h"
 
-/* Puts an error target in the place of the cipher and its key; each access is an I/O error then. The
- * kernel first lets what was sent to the disk come to its end: that is waited for, with a message, for ten
- * seconds. A failure is noted in s, and then all is as it was. 0 also if there is no mapping. 1 if the key
- * is gone and something of the tags is not, which is noted in s too. */
-int wipe_key(Status *s);
+/* Puts an error target in the place of the cipher and its key; each access is an I/O error then. The kernel
+ * first lets what was sent to the disk come to its end: that is waited for, with a message, for ten
+ * seconds. 0 also if there is no mapping; 1 if the key is gone and something of the tags is not. After an
+ * error all is as it was. */
+int wipe_key(void);
 
-/* Destroys the key and detaches the pool and its mounts; the mapping goes with its last user. The status has
- * detail. -ENOENT if there is no encrypted pool. Logs its errors. */
+/* Destroys the key and detaches the pool and its mounts; the mapping goes with its last user. The status
+ * gets detail. -ENOENT if there is no encrypted pool; -EBUSY if the key is gone and something else is
+ * not. */
 int wipe_pool(const char *detail);

@@ -14,8 +14,9 @@ int mount_it(const char *source, const char *target, const char *type, const cha
 
         snprintf(message, MOUNT_MESSAGE_MAX, "Out of memory");
         if (!c || mnt_context_disable_helpers(c, true) != 0 || mnt_context_disable_mtab(c, true) != 0 ||
-            mnt_context_set_source(c, source) != 0 || mnt_context_set_target(c, target) != 0 ||
-            mnt_context_set_options(c, options) != 0 || mnt_context_set_fstype(c, type) != 0)
+            mnt_context_disable_canonicalize(c, true) != 0 || mnt_context_set_source(c, source) != 0 ||
+            mnt_context_set_target(c, target) != 0 || mnt_context_set_options(c, options) != 0 ||
+            mnt_context_set_fstype(c, type) != 0)
                 return -ENOMEM;
         r = mnt_context_mount(c);
         return mnt_context_get_excode(c, r, message, MOUNT_MESSAGE_MAX) == 0 ? 0 : -EIO;

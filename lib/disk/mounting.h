@@ -8,7 +8,7 @@
 /* Room for what mount_it() says of a failure. */
 #define MOUNT_MESSAGE_MAX 256
 
-/* Mounts source, a file system of this type, on the directory target, whose path nobody but root can bend.
+/* Mounts source, a file system of this type, which the mount table has as it is given, on the directory target, whose path nobody but root can bend.
  * options: as of mount(8). No helper program is run, and no file of libmount's is written. On failure
  * message, of MOUNT_MESSAGE_MAX bytes, has one line of why; -EIO, or -ENOMEM. */
 int mount_it(const char *source, const char *target, const char *type, const char *options, char *message);

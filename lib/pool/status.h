@@ -12,7 +12,7 @@
 #define STATUS_PATH STATUS_DIRECTORY "/status.json"
 
 /* What else is there: what was asked for, what of it was refused, and what the initrd had refused
- * (generator/main.c), the marker of an attempt (setup/attempt.h), the
+ * (generator/main.c), the marker of an attempt (setup/record.h), the
  * health that was told last (setup/announce.h), and the pool's own mount point. */
 #define ASKED_PATH STATUS_DIRECTORY "/config"
 #define REFUSED_PATH STATUS_DIRECTORY "/refused"

@@ -11,7 +11,7 @@ import pathlib
 import re
 import subprocess
 
-from cases import DISK, LUKS, OVERLAY_SCRIPT, check_degraded, check_encrypted, check_overlay, check_scratch
+from cases import DISK, LUKS, OVERLAY_SCRIPT, SOURCE, check_degraded, check_encrypted, check_overlay, check_scratch
 from machine import GUEST
 from script import Script
 from vm import VM, check, check_equal
@@ -131,6 +131,6 @@ def check_no_fault(report, size, **expected):
     check_encrypted(report, size, **expected)
     check_scratch(report, "ext4")
     check_overlay(report, "ext4")
-    check_one_pool(report, "/dev/mapper/ccvm-scratch")
+    check_one_pool(report, SOURCE)
     check_equal(report.lines("keyring"), [], "keys left in keyrings")
     check_time(report)

@@ -2,7 +2,7 @@
 """Disks that are plugged into a running VM."""
 
 from cases import GIB, LUKS, MIB, SCRATCH_SCRIPT, SECOND, SLOT, check_encrypted, check_outcome, check_scratch, check_second
-from cases import check_use, directory, plug
+from cases import SOURCE, check_use, directory, plug
 from fault import FaultVM, check_time, program, unit
 from registry import case
 from script import AGAIN, Script
@@ -65,7 +65,7 @@ def hotplug():
     check_time(report)
     check_encrypted(report, GIB)
     for target in ("/scratch", "/var/tmp", "/tmp"):
-        check_equal(report.mount(target)["source"], f"/dev/mapper/ccvm-scratch[{target}]", f"source of {target}")
+        check_equal(report.mount(target)["source"], f"{SOURCE}[{target}]", f"source of {target}")
     check_scratch(report, "ext4")
     check_use(report)
     check("No such file" in report.line("scratch-before"), "what was in /scratch before does not lie below")

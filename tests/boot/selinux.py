@@ -3,7 +3,7 @@
 
 import re
 
-from cases import DISK, GIB, SCRATCH_SCRIPT, check_encrypted, check_scratch, check_use, directory
+from cases import DISK, GIB, SCRATCH_SCRIPT, SOURCE, check_encrypted, check_scratch, check_use, directory
 from machine import Root, thrown_away
 from registry import case
 from script import REPORT, Script
@@ -65,7 +65,7 @@ def selinux():
     check_encrypted(report, GIB)
     check_scratch(report, "ext4")
     check_use(report)
-    check_equal(report.mount("/var/tmp")["source"], "/dev/mapper/ccvm-scratch[/var/tmp]", "source of /var/tmp")
+    check_equal(report.mount("/var/tmp")["source"], SOURCE + "[/var/tmp]", "source of /var/tmp")
     for line in report.lines("labels"):
         path, label, expected = line.split()
         check_equal(label, expected, f"label of {path}")

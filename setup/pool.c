@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "pool.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include "fileio.h"
+#include "luks.h"
+#include "mounting.h"
+#include "place.h"
+
+#define SOURCE_TMPFS "ccvm-scratch"
+
+/* The pool's own directory, by the same rules as a mount point: programs may have been at work above it. */
+int pool_make_directory(const DirSpec *d) {
+        _cleanup_close_ int place = place_open(POOL_DIRECTORY, d->path, true, NULL), fd = -EBADF;
+
+        if (place < 0)
+                return place;
+        fd = openat(place, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        /* In this order: a change of the owner may clear set-id bits. */
+        return fd < 0 || fchown(fd, d->uid, d->gid) < 0 || fchmod(fd, d->mode) < 0 ? -errno : 0;
+}
+
+static int make_directories(const PoolLayout *layout, Status *s) {
+        static const DirSpec nix[] = {
+                { .path = (char *) "/nix", .mode = 0755 },
+                { .path = (char *) "/nix/store", .mode = 0755 },
+                { .path = (char *) "/nix/work", .mode = 0755 },
+        };
+        size_t n_nix = layout->nix_store ? ELEMENTSOF(nix) : 0;
+
+        for (size_t i = 0; i < layout->n_mounts + n_nix; i++) {
+                const DirSpec *d = i < layout->n_mounts ? &layout->mounts[i] : &nix[i - layout->n_mounts];
+                int r = pool_make_directory(d);
+                if (r < 0)
+                        return status_fail(s, REASON_MOUNT, r,
+                                           "Failed to make the directory for '%s' in the pool", d->path);
+        }
+        return 0;
+}
+
+static int note_mounts(const PoolLayout *layout, Status *s) {
+        const char *nix[] = { layout->nix_store ? "/nix/.rw-store" : NULL,
+                              layout->nix_overlay ? "/nix/store" : NULL };
+        size_t n = 0;
+
+        status_free_mounts(s);
+        s->mounts = calloc(layout->n_mounts + ELEMENTSOF(nix) + 1, sizeof(char *));
+        if (!s->mounts)
+                return -ENOMEM;
+        for (size_t i = 0; i < layout->n_mounts; i++)
+                if (!(s->mounts[n++] = strdup(layout->mounts[i].path)))
+                        return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(nix) && nix[i]; i++)
+                if (!(s->mounts[n++] = strdup(nix[i])))
+                        return -ENOMEM;
+        return 0;
+}
+
+int pool_extend(const PoolLayout *layout, Status *s) {
+        int r;
+
+        r = make_directories(layout, s);
+        if (r < 0)
+                return r;
+        if (note_mounts(layout, s) < 0)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mounts");
+        return 0;
+}
+
+static int try_to_fill(const char *fs_type, const PoolLayout *layout, Status *s) {
+        int r;
+
+        /* People go in through the mount points, not through here. */
+        if (chmod(POOL_DIRECTORY, 0700) < 0)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to close off the pool");
+        r = pool_extend(layout, s);
+        if (r < 0)
+                return r;
+        s->fs_type = strdup(fs_type);
+        if (!s->fs_type)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the file system");
+        return 0;
+}
+
+/* Makes what the mounted pool is to have, or detaches it again. */
+static int fill(const char *fs_type, const PoolLayout *layout, Status *s) {
+        int r = try_to_fill(fs_type, layout, s);
+
+        if (r < 0)
+                pool_detach();
+        return r;
+}
+
+static int make_mount_point(Status *s) {
+        int r;
+
+        r = mkdir_parents(POOL_DIRECTORY, 0755);
+        if (r < 0)
+                return status_fail(s, REASON_MOUNT, r, "Failed to create '%s'", POOL_DIRECTORY);
+        return 0;
+}
+
+int pool_mount(const FileSystem *fs, bool discard, Status *s) {
+        int r;
+
+        r = make_mount_point(s);
+        if (r < 0)
+                return r;
+        if (symlink(LUKS_NODE, POOL_SOURCE) < 0 && errno != EEXIST)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_SOURCE);
+        return filesystem_mount(fs, POOL_SOURCE, POOL_DIRECTORY, discard, s);
+}
+
+int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout, Status *s) {
+        int r;
+
+        r = pool_mount(fs, discard, s);
+        if (r < 0)
+                return r;
+        return fill(filesystem_name(fs), layout, s);
+}
+
+/* noswap: what was to be encrypted must not reach a swap device instead. Linux has it since 6.4; status tells
+ * where it is missing and would matter. As many inodes as systemd gives /tmp: the kernel's own limit, by the
+ * RAM, is half a page each. */
+int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s) {
+        _cleanup_free_ char *options = NULL;
+        char message[MOUNT_MESSAGE_MAX];
+        struct statvfs v;
+        int r;
+
+        r = make_mount_point(s);
+        if (r < 0)
+                return r;
+        if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", size) < 0)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
+        if (mount_it(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options, message) < 0 &&
+            mount_it(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options + strlen("noswap,"), message) < 0)
+                return status_fail(s, REASON_MOUNT, 0,
+                                   "Failed to mount a tmpfs with options '%s' on '%s': %s", options,
+                                   POOL_DIRECTORY, message);
+        s->size_bytes = statvfs(POOL_DIRECTORY, &v) < 0 ? 0 : (uint64_t) v.f_blocks * v.f_frsize;
+        return fill("tmpfs", layout, s);
+}
+
+/* One number for all file systems that have it; newer headers call it FS_IOC_SHUTDOWN. */
+#define IOC_SHUTDOWN _IOR('X', 125, uint32_t)
+#define SHUTDOWN_NO_LOG_FLUSH 2U
+
+void pool_abandon(int directory, const char *path) {
+        _cleanup_close_ int fd = openat(directory, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        (void) ioctl(fd, IOC_SHUTDOWN, &(uint32_t) { SHUTDOWN_NO_LOG_FLUSH });
+}
+
+void pool_detach(void) {
+        (void) umount2(POOL_DIRECTORY, MNT_DETACH | UMOUNT_NOFOLLOW);
+}

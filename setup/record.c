@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "record.h"
+
+#include <fcntl.h>
+
+#include "fileio.h"
+#include "log.h"
+#include "parse.h"
+
+#define STATUS_MAX (64 * KIB)
+
+int record_claim(void) {
+        const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = mkdir_parents(STATUS_DIRECTORY, 0755);
+        if (r < 0)
+                return r;
+        fd = open(ATTEMPTED_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+        if (fd < 0 || write(fd, where, strlen(where)) < 0)
+                return -errno;
+        return 0;
+}
+
+int record_write(const Status *s) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = status_format(s, &text);
+        if (r < 0)
+                return log_oom();
+        r = mkdir_parents(STATUS_DIRECTORY, 0755);
+        if (r >= 0)
+                r = file_write_atomic(STATUS_PATH, text, 0644);
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", STATUS_PATH);
+        return 0;
+}
+
+int record_read(Status *ret) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        *ret = (Status) {};
+        r = file_read(STATUS_PATH, STATUS_MAX, &text);
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = status_parse(text, ret);
+        if (r < 0)
+                return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
+        return 1;
+}
+
+int record_forget(void) {
+        _cleanup_closedir_ DIR *d = opendir(STATUS_DIRECTORY);
+
+        if (!d)
+                return log_error_errno(errno, "Failed to open '%s'", STATUS_DIRECTORY);
+        for (struct dirent *e; (e = readdir(d));)
+                if (e->d_type != DT_DIR && unlinkat(dirfd(d), e->d_name, 0) < 0)
+                        return log_error_errno(errno, "Failed to remove '%s/%s'", STATUS_DIRECTORY,
+                                               e->d_name);
+        return 0;
+}

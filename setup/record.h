@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The files in /run/ccvm-scratch: that the pool was set up in this boot, or that it was tried, and how it
+ * went. All log their errors, but record_claim(). */
+
+#include "status.h"
+
+/* Creates the marker of an attempt, of which there is one a boot: the initrd's targets are started two or
+ * three times, and without the marker the second start would format the disk under the live pool. Its text
+ * says where it was made: "initrd" or "system", which the generator of the real root reads. -EEXIST if it
+ * is there already, or the errors of open(2), which the caller logs. */
+int record_claim(void);
+
+/* Writes s to the status file. */
+int record_write(const Status *s);
+
+/* Reads the status file. 1 if there is one; 0 if not, and then *ret is STATE_OFF. Else the errors of
+ * open(2) and status_parse(). The caller calls status_done(), also after an error. */
+int record_read(Status *ret);
+
+/* Removes all files in the directory, as if nothing had been tried. */
+int record_forget(void);
