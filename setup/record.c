@@ -10,12 +10,14 @@
 
 #define STATUS_MAX (64 * KIB)
 
-int record_claim(void) {
+int record_claim(const char *options) {
         const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
         _cleanup_close_ int fd = -EBADF;
         int r;
 
         r = mkdir_parents(STATUS_DIRECTORY, 0755);
+        if (r >= 0 && access(ATTEMPTED_PATH, F_OK) < 0)
+                r = file_write_atomic(MADE_PATH, options, 0644);
         if (r < 0)
                 return r;
         fd = open(ATTEMPTED_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);

@@ -8,9 +8,11 @@
 
 /* Creates the marker of an attempt, of which there is one a boot: the initrd's targets are started two or
  * three times, and without the marker the second start would format the disk under the live pool. Its text
- * says where it was made: "initrd" or "system", which the generator of the real root reads. -EEXIST if it
- * is there already, or the errors of open(2), which the caller logs. */
-int record_claim(void);
+ * says where it was made: "initrd" or "system", which the generator of the real root reads. Before it the
+ * file with what the pool is made for, a config file's text, which that generator compares with what it is
+ * asked for. -EEXIST, with nothing changed, if the marker is there already, or the errors of open(2), which
+ * the caller logs. */
+int record_claim(const char *options);
 
 /* Writes s to the status file. */
 int record_write(const Status *s);

@@ -14,7 +14,7 @@
 void now_done(Now *now) {
         free(now->text);
         status_done(&now->status);
-        refused_done(&now->refused);
+        refusals_done(&now->refused);
         free(now->missing);
 }
 
@@ -35,7 +35,7 @@ static int read_status(char **ret) {
         r = file_read(STATUS_PATH, STATUS_MAX, ret);
         if (r == -ENOENT && access(ATTEMPTED_PATH, F_OK) >= 0)
                 return log_error_errno(r, "The pool was set up, but its status '%s' is gone", STATUS_PATH);
-        if (r == -ENOENT && access(ASKED_PATH, F_OK) >= 0)
+        if (r == -ENOENT && access(CONFIG_PATH, F_OK) >= 0)
                 return format_none(NOT_SET_UP, ret);
         if (r == -ENOENT && access(REFUSED_PATH, F_OK) >= 0)
                 return format_none(NOT_UNDERSTOOD, ret);
@@ -67,9 +67,10 @@ int now_load(Now *now) {
                 return log_error_errno(r, "'%s' is no status", STATUS_PATH);
         now->health = health_read("", &now->status);
         now->used_bytes = read_used();
-        r = refused_load(REFUSED_PATH, &now->refused);
+        r = refusals_load(&now->refused, REFUSED_PATH);
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", REFUSED_PATH);
-        r = mounted_missing(&now->status, now->refused.paths, &now->missing);
+        refusals_list_paths(&now->refused, now->refused_paths);
+        r = mounted_missing(&now->status, now->refused_paths, &now->missing);
         return r < 0 ? log_oom() : r;
 }

@@ -5,14 +5,15 @@
  * sysfs. */
 
 #include "health.h"
-#include "refused.h"
+#include "refusals.h"
 #include "status.h"
 
 typedef struct Now {
         char *text; /* of the status file */
         Status status;
-        Refused refused;
-        const char **missing; /* NULL-terminated: mount points that are not on the pool */
+        Refusals refused;
+        char *refused_paths[REFUSALS_MAX + 1]; /* NULL-terminated, borrowed from refused */
+        const char **missing;                  /* NULL-terminated: mount points that are not on the pool */
         Health health;
         uint64_t used_bytes; /* of the pool; 0 if there is none */
 } Now;

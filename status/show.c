@@ -14,11 +14,11 @@ static bool is_authenticated(const Status *s) {
         return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
 }
 
-static int set_refused(sd_json_variant **v, const Refused *refused) {
+static int set_refused(sd_json_variant **v, const Refusals *refused) {
         _cleanup_(sd_json_variant_unrefp) sd_json_variant *array = NULL;
         int r = sd_json_variant_new_array(&array, NULL, 0);
 
-        for (const RefusedOption *e = refused->entries; r >= 0 && e < refused->entries + refused->n; e++) {
+        for (const Refusal *e = refused->entries; r >= 0 && e < refused->entries + refused->n; e++) {
                 _cleanup_(sd_json_variant_unrefp) sd_json_variant *entry = NULL;
                 r = sd_json_variant_set_field_string(&entry, "key", e->key);
                 if (r >= 0)
@@ -140,7 +140,7 @@ static const char *find_remedy(const Now *now) {
                 return by_reason[s->reason] ?: "see journalctl -b -u ccvm-scratch-luks.service";
         if (s->state == STATE_ENCRYPTED && now->health != HEALTH_OK)
                 return "see journalctl -b -k, put elsewhere what matters, and reboot for a new disk";
-        if (now->missing[0] && now->refused.paths && now->refused.paths[0])
+        if (now->missing[0] && now->refused_paths[0])
                 return "correct Mounts=, of which something was refused";
         return now->missing[0] ? "findmnt(8) shows what is mounted there instead" : NULL;
 }
@@ -168,8 +168,8 @@ static void print_mounts(const Status *s, const char **missing) {
                        is_among(missing, *m) ? " (missing: not on the pool)" : "");
 }
 
-static void print_refused(const Refused *refused) {
-        for (const RefusedOption *e = refused->entries; e < refused->entries + refused->n; e++)
+static void print_refused(const Refusals *refused) {
+        for (const Refusal *e = refused->entries; e < refused->entries + refused->n; e++)
                 printf("%13s: %s%s%s%s%s%s\n", e == refused->entries ? "Refused" : "", e->key,
                        *e->value ? "=" : "", e->value, *e->key ? " (" : "", e->why, *e->key ? ")" : "");
 }
