@@ -12,38 +12,24 @@
  * /run/ccvm-scratch/attempted tells that this was tried, it writes the other mounts, which there come in
  * order with the system's own. Without an initrd the whole graph is written there.
  *
- * Beside the units it writes udev's rule for the disk, and /run/ccvm-scratch/config: what was asked for, by
- * which the real root knows what the initrd did, and ccvm-scratch(1) that something was asked for at all; in
- * /run/ccvm-scratch/refused what of it was not taken. And in the initrd copies of our credentials: NixOS
- * binds /run for the real root, without what is mounted below it. */
+ * Beside the units it writes udev's rule for the disk, and for the other programs /run/ccvm-scratch/config,
+ * the options in force, and /run/ccvm-scratch/refused, what of them was not taken. What the initrd has made
+ * the pool for it reads from /run/ccvm-scratch/made, which ccvm-scratch-setup has written. */
 
 #include "claims.h"
 #include "config.h"
 #include "fileio.h"
 #include "log.h"
 #include "parse.h"
+#include "paths.h"
 #include "rules.h"
-#include "units.h"
-
-#define ATTEMPTED "/run/ccvm-scratch/attempted"
-#define ASKED "/run/ccvm-scratch/config"
-#define REFUSED "/run/ccvm-scratch/refused"
-#define REFUSED_BY_INITRD "/run/ccvm-scratch/refused-by-initrd"
-#define CREDENTIALS "/run/ccvm-scratch/credentials"
+#include "services.h"
 
 static bool in_initrd(void) {
         const char *e = getenv("SYSTEMD_IN_INITRD");
         int b = e ? parse_boolean(e) : -EINVAL;
 
         return b >= 0 ? b : access("/etc/initrd-release", F_OK) >= 0;
-}
-
-/* Whether the initrd has set the pool up, or tried to: what it wrote then says so (setup/record.h). */
-static bool initrd_has_attempted(const char *root) {
-        _cleanup_free_ char *path = NULL, *text = NULL;
-
-        return asprintf(&path, "%s" ATTEMPTED, root) >= 0 && file_read(path, KIB, &text) >= 0 &&
-               startswith(text, "initrd");
 }
 
 /* Of the namespace of the kernel's own init: PROC_PID_INIT_INO. */
@@ -71,15 +57,6 @@ static bool in_crash_kernel(const char *root) {
         return asprintf(&path, "%s/proc/vmcore", root) >= 0 && access(path, F_OK) >= 0;
 }
 
-#define TEXT_MAX (64 * KIB)
-
-/* A file below root, for the caller to free. */
-static int read_below(const char *root, const char *name, char **ret) {
-        _cleanup_free_ char *path = NULL;
-
-        return asprintf(&path, "%s%s", root, name) < 0 ? -ENOMEM : file_read(path, TEXT_MAX, ret);
-}
-
 static void write_below(const char *root, const char *name, const char *text) {
         _cleanup_free_ char *path = NULL;
         int r = asprintf(&path, "%s%s", root, name) < 0 ? -ENOMEM : file_update(path, text);
@@ -88,85 +65,39 @@ static void write_below(const char *root, const char *name, const char *text) {
                 log_warning_errno(r, "Failed to write '%s'", name);
 }
 
-/* The text of a system credential, for the caller to free. */
-static int read_passed_credential(const char *name, char **ret) {
-        const char *directory = getenv("CREDENTIALS_DIRECTORY");
-        _cleanup_free_ char *path = NULL;
-
-        if (!directory)
-                return -ENOENT;
-        return asprintf(&path, "/%s", name) < 0 ? -ENOMEM : read_below(directory, path, ret);
-}
-
-/* The same; in the real root the initrd's copy, if it was not passed on. NULL if there is none. */
-static int read_credential(const char *root, const char *name, char **ret) {
-        _cleanup_free_ char *copy = NULL;
-        int r;
-
-        r = read_passed_credential(name, ret);
-        if (r == -ENOENT && !in_initrd())
-                r = asprintf(&copy, CREDENTIALS "/%s", name) < 0 ? -ENOMEM : read_below(root, copy, ret);
-        return r == -ENOENT ? 0 : r;
-}
-
-static void copy_credentials(const char *root) {
-        static const char *const names[] = { "ccvm.conf", "ccvm.vm-disk", "ccvm.fallback" };
+/* NixOS binds /run for the real root, without what is mounted below it, as the credentials are. */
+static void copy_credentials(const char *root, const char *directory) {
+        static const char *const names[] = { "/ccvm.conf", "/ccvm.vm-disk", "/ccvm.fallback" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                _cleanup_free_ char *copy = NULL, *text = NULL;
+                _cleanup_free_ char *path = NULL, *copy = NULL, *text = NULL;
 
-                if (read_passed_credential(names[i], &text) >= 0 &&
-                    asprintf(&copy, CREDENTIALS "/%s", names[i]) >= 0)
+                if (asprintf(&path, "%s%s", directory, names[i]) >= 0 &&
+                    asprintf(&copy, CREDENTIALS_PATH "%s", names[i]) >= 0 &&
+                    file_read(path, 64 * KIB, &text) >= 0)
                         write_below(root, copy, text);
         }
 }
 
-/* systemd's generators read $SYSTEMD_PROC_CMDLINE in their tests; so does this one. */
-static int read_cmdline(char **ret) {
-        const char *e = getenv("SYSTEMD_PROC_CMDLINE");
-
-        if (!e)
-                return file_read("/proc/cmdline", TEXT_MAX, ret);
-        *ret = strdup(e);
-        return *ret ? 0 : -ENOMEM;
-}
-
-/* Reads a credential of one word, which may end as files on the host do. */
-static int read_word(const char *root, const char *name, char **ret) {
-        int r = read_credential(root, name, ret);
-
-        if (r >= 0 && *ret)
-                (*ret)[strcspn(*ret, "\n")] = 0;
-        return r;
-}
-
-/* cmdline_error: if it could not be read. */
-static int load(Config *c, const char *root, bool attempted, const char *cmdline, int cmdline_error) {
-        _cleanup_free_ char *conf = NULL, *asked = NULL, *refused = NULL, *vm_disk = NULL, *fallback = NULL;
-        ConfigSources sources = { .root = root, .cmdline = cmdline, .cmdline_error = cmdline_error };
-        int r;
-
-        sources.conf_error = read_credential(root, "ccvm.conf", &conf);
-        sources.vm_disk_error = read_word(root, "ccvm.vm-disk", &vm_disk);
-        /* One that cannot be read counts as a word that Fallback= does not take. */
-        r = read_word(root, "ccvm.fallback", &fallback);
-        sources.fallback = r < 0 ? "" : fallback;
-        if (attempted) {
-                sources.initrd_error = read_below(root, ASKED, &asked);
-                (void) read_below(root, REFUSED_BY_INITRD, &refused);
+/* What the initrd has refused was logged there. */
+static void log_refused(const Config *c) {
+        for (size_t i = c->refused.n_parsed; i < c->refused.n; i++) {
+                _cleanup_free_ char *text = refusal_to_string(&c->refused.entries[i]);
+                log_warning("Not taken: %s.", text ?: "out of memory");
         }
-        sources.initrd = asked;
-        sources.refused = refused;
-        sources.conf = conf;
-        sources.vm_disk = vm_disk;
-        r = config_load(c, &sources);
-        return r < 0 ? log_error_errno(r, "Failed to read the configuration") : 0;
+        /* Nothing else is used: it is told now, and not when there is a clone. */
+        if (c->vm_disk && c->on_clone == ON_CLONE_RENEW && c->nix_store != NIX_STORE_NO)
+                log_warning("OnClone=renew does not go with NixStore=%s, whose store cannot be taken from a "
+                            "running system: %s instead.",
+                            c->values[OPTION_NIX_STORE].text,
+                            c->fallback == FALLBACK_FAIL ? "a clone will be powered off"
+                                                         : "the key of a clone will be wiped");
 }
 
 /* For ccvm-scratch(1); in the initrd for the real root, whose generator adds to it what it refuses itself.
  * What was refused once may be mended by now, or be nothing that matters any more. */
 static void tell_refused(const Config *c, const char *root, bool matters) {
-        const char *name = in_initrd() ? REFUSED_BY_INITRD : REFUSED;
+        const char *name = in_initrd() ? REFUSED_BY_INITRD_PATH : REFUSED_PATH;
         _cleanup_free_ char *text = NULL, *path = NULL;
 
         if (refusals_format(&c->refused, &text) < 0 || asprintf(&path, "%s%s", root, name) < 0)
@@ -184,48 +115,48 @@ static int write_all(const Config *c, const char *directory, const char *root, b
         bool initrd = in_initrd();
         int r;
 
+        /* Not the end of the others if it fails: on virtio-blk udev's own link does too. The initrd's is not
+         * even looked at: SELinux may forbid it to a generator. */
+        if (c->vm_disk && (!attempted || c->hotplug))
+                (void) rules_write(c, root, c->hotplug && !initrd && !attempted);
+        /* Nothing waits for a disk that is yet to come, so nothing else of it concerns the initrd. */
+        if (c->hotplug && initrd)
+                return 0;
+        write_below(root, CONFIG_PATH, c->text);
         r = claims_load(&claims, root, initrd, cmdline);
         if (r < 0)
                 return log_oom();
-        Writer w = {
+        return units_write(&(Writer) {
                 .config = c,
                 .directory = directory,
                 .root = root,
                 .sysroot = initrd ? "/sysroot" : "",
                 .claims = &claims,
-        };
-
-        /* Not the end of the others if it fails: on virtio-blk udev's own link does too. The initrd's is not
-         * even looked at: SELinux may forbid it to a generator. */
-        if (c->vm_disk && (!attempted || c->hotplug))
-                (void) rules_write(c, root, c->hotplug && !initrd && !attempted);
-        if (attempted)
-                return units_write_mounts(&w);
-        /* Nothing waits for a disk that is yet to come, so nothing else of it concerns the initrd. */
-        if (c->hotplug && initrd)
-                return 0;
-        write_below(root, ASKED, c->text);
-        return units_write(&w);
+                .attempted = attempted,
+        });
 }
 
 static int run(const char *directory) {
         const char *root = getenv("CCVM_SCRATCH_GENERATOR_ROOT") ?: "";
+        ConfigSystem system = {
+                .root = root,
+                .credentials = getenv("CREDENTIALS_DIRECTORY"),
+                .in_initrd = in_initrd(),
+        };
         _cleanup_free_ char *cmdline = NULL;
         _cleanup_(config_done) Config c = {};
-        bool attempted;
         int r;
 
         if (in_container(root))
                 return 0;
-        r = read_cmdline(&cmdline);
-        if (r == -ENOMEM)
-                return log_oom();
-        attempted = !in_initrd() && initrd_has_attempted(root);
-        r = load(&c, root, attempted, cmdline ?: "", r);
+        system.cmdline_error = config_read_cmdline(&cmdline);
+        system.cmdline = cmdline ?: "";
+        r = config_load_system(&c, &system);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "Failed to read the configuration");
+        log_refused(&c);
 
-        bool nix = !streq(c.nix_store, "no"), asked = c.vm_disk || nix;
+        bool nix = c.nix_store != NIX_STORE_NO, asked = c.vm_disk || nix;
         if (asked && in_crash_kernel(root))
                 return 0;
         tell_refused(&c, root, asked || c.marker_unknown);
@@ -235,9 +166,10 @@ static int run(const char *directory) {
                 log_warning("A disk is attached, but Mounts= is empty and NixStore=no: it is not used.");
                 return 0;
         }
-        if (in_initrd())
-                copy_credentials(root);
-        return write_all(&c, directory, root, attempted, cmdline ?: "");
+        if (system.in_initrd && system.credentials)
+                copy_credentials(root, system.credentials);
+        return write_all(&c, directory, root, !system.in_initrd && config_initrd_has_attempted(root),
+                         system.cmdline);
 }
 
 int main(int argc, char *argv[]) {

@@ -4,8 +4,6 @@
 
 #include "escape.h"
 #include "log.h"
-#include "program.h"
-#include "services.h"
 
 /* The generator of the system itself, by which the initrd knows that there is one. */
 #define GENERATOR GENERATOR_DIR "/ccvm-scratch-generator"
@@ -31,83 +29,77 @@ static bool is_overridden(const Writer *w, const char *unit) {
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
                 _cleanup_free_ char *path = NULL;
-                if (asprintf(&path, "%s%s/%s", w->root, directories[i], unit) >= 0 &&
-                    access(path, F_OK) >= 0) {
-                        log_warning("'%s/%s' is there: it is left to that, and is not on the scratch pool.",
-                                    directories[i], unit);
-                        return true;
-                }
+                if (asprintf(&path, "%s/%s", directories[i], unit) < 0 || !writer_sees(w, path))
+                        continue;
+                log_warning("'%s' is there: it is left to that, and is not on the scratch pool.", path);
+                return true;
         }
         return false;
 }
 
-/* The head that all mounts have. None of them requires the pool, so that none can fail because of it: a bind
- * whose source is not there (Fallback=none) is skipped. After both services: the second one only ever runs
- * when the first has failed, and then the mounts have to wait for it. where: the directory that has to be
- * there or to be made, escaped. */
-static void print_mount_head(const Writer *w, FILE *f, const char *description, const char *source,
-                             const char *where) {
-        _cleanup_free_ char *escaped = specifier_escape(source);
+#define AFTER_ROOT                                                                       \
+        "# The root may be replaced until then (systemd.volatile=), and its fstab may\n" \
+        "# mount something that this is to lie on.\n"                                    \
+        "After=initrd-root-fs.target initrd-parse-etc.service\n"
 
-        fprintf(f,
-                "[Unit]\n"
-                "Description=%s\n"
-                "Documentation=man:ccvm-scratch-generator(8)\n"
-                "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
-                "ConditionPathIsDirectory=%s\n"
-                "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n",
-                description, escaped ?: POOL);
-        if (w->config->initrd_differs)
-                fputs("After=" DIRECTORIES_SERVICE "\n", f);
-        if (writer_in_initrd(w))
-                fprintf(f,
-                        "# A mount point cannot be made on a read-only root: then the real root mounts it.\n"
-                        "ConditionPathIsReadWrite=|%s\n"
-                        "ConditionPathIsDirectory=|%s\n"
-                        "# The root may be replaced until then (systemd.volatile=), and its fstab may\n"
-                        "# mount something that this is to lie on.\n"
-                        "After=initrd-root-fs.target initrd-parse-etc.service\n"
-                        "Before=initrd-fs.target\n",
-                        w->sysroot, where);
+/* Writes the mount unit name, and has it pulled in. None requires the pool, so that none can fail because of
+ * it: a bind whose source is not there (Fallback=none) is skipped. After both services: the second one only
+ * ever runs when the first has failed, and then the mounts have to wait for it. source, and where, which has
+ * to be there or to be made, are escaped. conditions: more lines of [Unit]; mount: those of [Mount]. */
+static int write_mount_unit(const Writer *w, const char *name, const char *description, const char *source,
+                            const char *where, const char *conditions, const char *mount) {
+        _cleanup_free_ char *initrd = NULL;
+        int r;
+
+        if (asprintf(&initrd,
+                     "# A mount point cannot be made on a read-only root: then the real root mounts it.\n"
+                     "ConditionPathIsReadWrite=|%s\n"
+                     "ConditionPathIsDirectory=|%s\n" AFTER_ROOT "Before=initrd-fs.target\n",
+                     w->sysroot, where) < 0)
+                return log_oom();
+        r = unit_write(w, name,
+                       "[Unit]\n"
+                       "Description=%s\n"
+                       "Documentation=man:ccvm-scratch-generator(8)\n"
+                       "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
+                       "ConditionPathIsDirectory=%s\n"
+                       "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n"
+                       "%s%s%s"
+                       "\n"
+                       "[Mount]\n"
+                       "%s",
+                       description, source,
+                       w->config->initrd_differs ? "After=" DIRECTORIES_SERVICE "\n" : "",
+                       writer_in_initrd(w) ? initrd : "", conditions, mount);
+        return r <= 0 ? r : unit_enable(w, "..", name, writer_target(w));
 }
 
-/* Binds POOL/source to the mount point. options: of mount(8). */
-static int write_bind(const Writer *w, const char *source, const char *where, const char *options) {
-        _cleanup_free_ char *from = NULL, *to = NULL, *name = NULL, *description = NULL, *efrom = NULL,
-                            *eto = NULL;
+/* Binds the pool's directory source to the mount point. d: the entry of Mounts=, for its options; what the
+ * pool itself is mounted with is nosuid, nodev. */
+static int write_bind(const Writer *w, const char *source, const char *where, const DirSpec *d) {
+        _cleanup_free_ char *to = NULL, *name = NULL, *description = NULL, *from = NULL, *at = NULL,
+                            *mount = NULL, *escaped = NULL;
         const Claim *above = claims_find_above(w->claims, where);
-        FILE *f;
         int r;
 
         if (is_claimed(w, where))
                 return 0;
-        if (asprintf(&from, POOL "%s", source) < 0 || asprintf(&to, "%s%s", w->sysroot, where) < 0)
-                return log_oom();
-        efrom = specifier_escape(from);
-        eto = specifier_escape(to);
-        if (!efrom || !eto || asprintf(&description, "Scratch Pool on %s", eto) < 0)
+        if (asprintf(&to, "%s%s", w->sysroot, where) < 0)
                 return log_oom();
         r = unit_name_from_path(to, ".mount", &name);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a unit name of '%s'", to);
         if (is_overridden(w, name))
                 return 0;
-
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r == -EEXIST ? 0 : r;
-        print_mount_head(w, f, description, from, eto);
-        fprintf(f,
-                "\n"
-                "[Mount]\n"
-                "What=%s\n"
-                "Where=%s\n"
-                "Type=none\n"
-                "Options=%s%s%s\n",
-                efrom, eto, options, above && above->nofail ? ",nofail" : "",
-                above && above->netdev ? ",_netdev" : "");
-        r = unit_close(f, name);
-        return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
+        escaped = specifier_escape(source);
+        at = specifier_escape(to);
+        if (!escaped || !at || asprintf(&from, POOL_DIRECTORY "%s", escaped) < 0 ||
+            asprintf(&description, "Scratch Pool on %s", at) < 0 ||
+            asprintf(&mount, "What=%s\nWhere=%s\nType=none\nOptions=bind%s%s%s%s%s\n", from, at,
+                     d->dev ? ",dev" : "", d->suid ? ",suid" : "", d->noexec ? ",noexec" : "",
+                     above && above->nofail ? ",nofail" : "", above && above->netdev ? ",_netdev" : "") < 0)
+                return log_oom();
+        return write_mount_unit(w, name, description, from, at, "", mount);
 }
 
 /* Upper and work lie on the pool, below the bind of pool/nix: the one thing that can fall back. volatile: no
@@ -116,42 +108,39 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
 static int write_overlay(const Writer *w) {
         const char *name = writer_in_initrd(w) ? "sysroot-nix-store.mount" : "nix-store.mount";
         const char *s = w->sysroot, *in_initrd = writer_in_initrd(w) ? "sysroot-" : "";
-        FILE *f;
-        int r;
+        _cleanup_free_ char *conditions = NULL, *mount = NULL;
 
         if (is_claimed(w, "/nix/store") || is_overridden(w, name))
                 return 0;
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r == -EEXIST ? 0 : r;
+        if (asprintf(&conditions,
+                     "%s"
+                     "RequiresMountsFor=%s/nix/.ro-store\n"
+                     "# Wanted only: a store that has to stay is not to go with it at a soft-reboot.\n"
+                     "Wants=%snix-.rw\\x2dstore.mount\n"
+                     "After=%snix-.rw\\x2dstore.mount\n",
+                     writer_in_initrd(w)
+                             ? "# A lower that comes only with the system: then that mounts this too.\n"
+                               "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store\n"
+                             : "",
+                     s, in_initrd, in_initrd) < 0 ||
+            asprintf(&mount,
+                     "What=overlay\n"
+                     "Where=%s/nix/store\n"
+                     "Type=overlay\n"
+                     "Options=lowerdir=%s/nix/.ro-store,"
+                     "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work,volatile\n",
+                     s, s, s, s) < 0)
+                return log_oom();
         /* If the upper cannot be mounted in the initrd, then nor can this. */
-        print_mount_head(w, f, "Writable Overlay of the Nix Store", POOL "/nix", "/sysroot/nix/.rw-store");
-        if (writer_in_initrd(w))
-                fputs("# A lower that comes only with the system: then that mounts this too.\n"
-                      "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store\n",
-                      f);
-        fprintf(f,
-                "RequiresMountsFor=%s/nix/.ro-store\n"
-                "# Wanted only: a store that has to stay is not to go with it at a soft-reboot.\n"
-                "Wants=%snix-.rw\\x2dstore.mount\n"
-                "After=%snix-.rw\\x2dstore.mount\n"
-                "\n"
-                "[Mount]\n"
-                "What=overlay\n"
-                "Where=%s/nix/store\n"
-                "Type=overlay\n"
-                "Options=lowerdir=%s/nix/.ro-store,"
-                "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work,volatile\n",
-                s, in_initrd, in_initrd, s, s, s, s);
-        r = unit_close(f, name);
-        return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
+        return write_mount_unit(w, name, "Writable Overlay of the Nix Store", POOL_DIRECTORY "/nix",
+                                "/sysroot/nix/.rw-store", conditions, mount);
 }
 
 /* In the real root: as what it is, where a link that root has made leads. */
 static int write_mount(const Writer *w, const DirSpec *d) {
         _cleanup_free_ char *where = writer_resolve(w, d->path);
 
-        return where ? write_bind(w, d->path, where, dirspec_bind_options(d)) : log_oom();
+        return where ? write_bind(w, d->path, where, d) : log_oom();
 }
 
 /* Orders the unit after all that is mounted on path, which is below /sysroot, or above it. It is part of the
@@ -174,53 +163,52 @@ static int print_after_mounts(const char *path, FILE *f) {
 
 /* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
  * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the program:
- * what is a link below /sysroot is not known before that is mounted. */
+ * what is a link below /sysroot is not known before that is mounted. It is told which ones, unless all are
+ * ours. */
 static int write_mounts_for_system(const Writer *w) {
         static const char name[] = "ccvm-scratch-mounts.service";
         const Config *c = w->config;
-        bool ours[CONFIG_MOUNTS_MAX];
-        size_t n = 0;
-        FILE *f;
-        int r = 0;
+        _cleanup_free_ char *needs = NULL, *paths = NULL;
+        size_t n = 0, size;
+        FILE *unit = open_memstream(&needs, &size), *command = open_memstream(&paths, &size);
+        int r = unit ? print_after_mounts(GENERATOR_DIR, unit) : -ENOMEM;
 
-        for (size_t i = 0; i < c->n_mounts; i++)
-                n += ours[i] = !is_claimed(w, c->mounts[i].path);
+        for (size_t i = 0; i < c->n_mounts && r >= 0 && command; i++) {
+                const char *path = c->mounts[i].path;
+                _cleanup_free_ char *word = exec_escape(path);
+
+                if (is_claimed(w, path))
+                        continue;
+                n++;
+                r = print_after_mounts(path, unit);
+                fprintf(command, " %s", word ?: "");
+        }
+        bool failed = r < 0 || !command;
+        failed |= unit && fclose(unit) != 0;
+        failed |= command && fclose(command) != 0;
+        if (failed)
+                return log_oom();
         if (n == 0)
                 return 0;
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r == -EEXIST ? 0 : r;
-        fputs("[Unit]\n"
-              "Description=Scratch Pool in a System That Does Not Mount It Itself\n"
-              "Documentation=man:ccvm-scratch-generator(8)\n"
-              "DefaultDependencies=no\n"
-              "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
-              "ConditionPathIsMountPoint=" POOL "\n"
-              "# A system that has the generator too mounts it in order with its own mounts.\n"
-              "ConditionPathExists=!/sysroot" GENERATOR "\n"
-              "# The root may be replaced until then (systemd.volatile=), and its fstab may\n"
-              "# mount something that this is to lie on.\n"
-              "After=initrd-root-fs.target initrd-parse-etc.service\n"
-              "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n"
-              "Before=initrd-fs.target\n",
-              f);
-        r = print_after_mounts(GENERATOR_DIR, f);
-        for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
-                if (ours[i])
-                        r = print_after_mounts(c->mounts[i].path, f);
-        fputs("\n"
-              "[Service]\n"
-              "Type=oneshot\n"
-              "RemainAfterExit=yes\n"
-              "ExecStart=" SETUP " mount --root=/sysroot",
-              f);
-        for (size_t i = 0; i < c->n_mounts && r >= 0; i++)
-                if (ours[i])
-                        r = program_print_mount(&c->mounts[i], f);
-        fputs("\n", f);
-        if (unit_close(f, name) < 0)
-                return -EIO;
-        return r < 0 ? r : unit_enable(w, "..", name, writer_target(w));
+        r = unit_write(w, name,
+                       "[Unit]\n"
+                       "Description=Scratch Pool in a System That Does Not Mount It Itself\n"
+                       "Documentation=man:ccvm-scratch-generator(8)\n"
+                       "DefaultDependencies=no\n"
+                       "# Without a pool (Fallback=none) there is nothing to mount, which is no failure.\n"
+                       "ConditionPathIsMountPoint=" POOL_DIRECTORY "\n"
+                       "# A system that has the generator too mounts it in order with its own mounts.\n"
+                       "ConditionPathExists=!/sysroot" GENERATOR "\n" AFTER_ROOT
+                       "After=ccvm-scratch-luks.service ccvm-scratch-tmpfs.service\n"
+                       "Before=initrd-fs.target\n"
+                       "%s"
+                       "\n"
+                       "[Service]\n"
+                       "Type=oneshot\n"
+                       "RemainAfterExit=yes\n"
+                       "ExecStart=" SETUP " mount --root=/sysroot%s\n",
+                       needs, n < c->n_mounts ? paths : "");
+        return r <= 0 ? r : unit_enable(w, "..", name, writer_target(w));
 }
 
 int mounts_write(const Writer *w) {
@@ -234,11 +222,11 @@ int mounts_write(const Writer *w) {
                         q = write_mount(w, &c->mounts[i]);
                         r = r < 0 ? r : q;
                 }
-        if (!streq(c->nix_store, "no")) {
-                q = write_bind(w, "/nix", "/nix/.rw-store", "bind");
+        if (c->nix_store != NIX_STORE_NO) {
+                q = write_bind(w, "/nix", "/nix/.rw-store", &(DirSpec) {});
                 r = r < 0 ? r : q;
         }
-        if (streq(c->nix_store, "overlay")) {
+        if (c->nix_store == NIX_STORE_OVERLAY) {
                 q = write_overlay(w);
                 r = r < 0 ? r : q;
         }

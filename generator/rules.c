@@ -55,8 +55,9 @@ int rules_write(const Config *c, const char *root, bool start) {
         _cleanup_free_ char *head = NULL, *text = NULL, *path = NULL;
         int r;
 
-        /* The serial has no character that means something in a rule (config.c). */
-        if (asprintf(&head, match, c->serial, streq(c->integrity, "no") ? "" : " dm_integrity zram") < 0 ||
+        /* The serial has no character that means something in a rule (options.c). */
+        if (asprintf(&head, match, c->serial, c->integrity == INTEGRITY_NO ? "" : " dm_integrity zram") <
+                    0 ||
             asprintf(&text, "%s%s%s", head, start ? start_service : "", ignore) < 0 ||
             asprintf(&path, "%s" RULES, root) < 0)
                 return log_oom();

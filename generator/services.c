@@ -6,123 +6,126 @@
 
 #include "escape.h"
 #include "log.h"
-#include "program.h"
+#include "mounts.h"
 
 /* Of the initrd, by the dracut module. */
 #define MODULES PROGRAM_DIR "/modules"
 #define CHECK_SERVICE "ccvm-scratch-check.service"
+#define LUKS_SERVICE "ccvm-scratch-luks.service"
+#define DROP_IN ".d/50-ccvm-scratch.conf"
 #define POWER_OFF "FailureAction=poweroff-force\n"
+
+/* Lists lines "KEY=UNIT" for the mounts of the pool, with written only for those that have a unit of ours.
+ * The caller frees it; NULL, logged, if out of memory. */
+static char *list_mounts(const Writer *w, const char *key, bool written) {
+        static const char *const nix[] = { "/nix/.rw-store", "/nix/store" };
+        size_t n = w->config->n_mounts, n_nix = w->config->nix_store == NIX_STORE_NO ? 0 : ELEMENTSOF(nix);
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        for (size_t i = 0; f && i < n + n_nix; i++) {
+                _cleanup_free_ char *unit = NULL, *file = NULL;
+
+                if ((i < n ? writer_name_mount(w, w->config->mounts[i].path, &unit)
+                           : unit_name_from_path(nix[i - n], ".mount", &unit)) >= 0 &&
+                    asprintf(&file, "%s/%s", w->directory, unit) >= 0 &&
+                    (!written || access(file, F_OK) >= 0))
+                        fprintf(f, "%s=%s\n", key, unit);
+        }
+        if (f && fclose(f) == 0)
+                return text;
+        log_oom();
+        return NULL;
+}
+
+/* Lists lines "KEY=" by which what is on the pool gets the labels of where it is mounted, where there is a
+ * policy; in the system the service manager has loaded it by now. As list_mounts(). */
+static char *list_relabeling(const Writer *w, const char *key) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        if (f && !writer_in_initrd(w) && writer_sees(w, "/sys/fs/selinux/enforce")) {
+                fprintf(f, "%s=-restorecon -i", key);
+                for (size_t i = 0; i < w->config->n_mounts; i++) {
+                        _cleanup_free_ char *word = exec_escape(w->config->mounts[i].path);
+                        fprintf(f, " %s", word ?: "/");
+                }
+                fputs("\n", f);
+                if (w->config->nix_store != NIX_STORE_NO)
+                        fprintf(f, "%s=-restorecon -i -R /nix/.rw-store\n", key);
+        }
+        if (f && fclose(f) == 0)
+                return text;
+        log_oom();
+        return NULL;
+}
 
 /* Bounds the wait for the disk. On the device, not on the service: JobTimeoutSec= there would count the
  * running program too, and the fallback would be mounted while mkfs still runs. */
 static int write_device(const Writer *w, const char *device) {
         _cleanup_free_ char *name = NULL;
-        FILE *f;
-        int r;
 
-        if (asprintf(&name, "%s.d/50-ccvm-scratch.conf", device) < 0)
+        if (asprintf(&name, "%s" DROP_IN, device) < 0)
                 return log_oom();
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-        fprintf(f,
-                "[Unit]\n"
-                "JobRunningTimeoutSec=%" PRIu64 "s\n",
-                w->config->device_timeout_sec);
-        return unit_close(f, name);
+        return unit_write(w, name, "[Unit]\nJobRunningTimeoutSec=%" PRIu64 "s\n",
+                          w->config->device_timeout_sec);
 }
 
 /* The cipher's modules from the tree in which the kernel does not look. By their aliases, as the kernel asks
  * for them; whose CPU cannot do it, or who has it built in, has nothing to load. */
-static void print_load_modules(const Writer *w, FILE *f) {
-        _cleanup_free_ char *path = NULL;
-
-        if (writer_in_initrd(w) && asprintf(&path, "%s" MODULES, w->root) >= 0 && access(path, F_OK) >= 0)
-                fputs("ExecStartPre=+-modprobe --dirname=" MODULES " --all --quiet \\\n"
-                      "        dm-crypt crypto-aes crypto-aes-all crypto-xts(aes)\n",
-                      f);
-}
+static const char load_modules[] = "ExecStartPre=+-modprobe --dirname=" MODULES " --all --quiet \\\n"
+                                   "        dm-crypt crypto-aes crypto-aes-all crypto-xts(aes)\n";
 
 static int write_luks(const Writer *w, const char *node, const char *device) {
-        static const char name[] = "ccvm-scratch-luks.service.d/50-ccvm-scratch.conf";
         const Config *c = w->config;
-        FILE *f;
-        int r;
+        _cleanup_free_ char *order = NULL, *relabel = NULL;
+        int n;
 
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
         if (c->hotplug)
-                fprintf(f,
-                        "[Unit]\n"
+                n = asprintf(
+                        &order,
                         "# Whoever starts it without a disk does not spend the only attempt.\n"
                         "ConditionPathExists=%s\n"
                         "# A disk that is there in a boot is mounted on top of the system's own mounts.\n"
                         "After=local-fs.target\n",
                         node);
         else
-                fprintf(f,
-                        "[Unit]\n"
+                n = asprintf(
+                        &order,
                         "# Not Requires=: if the disk does not come the program runs, says so, and fails.\n"
                         "Wants=%s\n"
                         "After=%s\n"
                         "Before=%s\n",
                         device, device, writer_target(w));
-        fprintf(f,
-                "\n"
-                "[Service]\n"
-                "TimeoutStartSec=%" PRIu64 "s\n"
-                "ExecStopPost=\n"
-                "ExecStopPost=-" SETUP " close --serial=%s\n",
-                c->setup_timeout_sec, c->serial);
-        print_load_modules(w, f);
-        fputs("ExecStart=\n"
-              "ExecStart=" SETUP " encrypt",
-              f);
-        program_print_set_up(c, f);
-        return program_finish(w, name, c->hotplug, f);
+        relabel = c->hotplug ? list_relabeling(w, "ExecStartPost") : strdup("");
+        if (n < 0 || !relabel)
+                return log_oom();
+        return unit_write(w, LUKS_SERVICE DROP_IN,
+                          "[Unit]\n"
+                          "%s"
+                          "\n"
+                          "[Service]\n"
+                          "TimeoutStartSec=%" PRIu64 "s\n"
+                          "%s%s",
+                          order, c->setup_timeout_sec,
+                          writer_in_initrd(w) && writer_sees(w, MODULES) ? load_modules : "", relabel);
 }
 
-static int write_tmpfs(const Writer *w) {
-        static const char name[] = "ccvm-scratch-tmpfs.service.d/50-ccvm-scratch.conf";
-        const Config *c = w->config;
-        FILE *f;
-        int r;
-
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-
-        if (!c->hotplug)
-                fprintf(f,
-                        "[Unit]\n"
-                        "Before=%s\n"
-                        "%s"
-                        "\n",
-                        writer_target(w), streq(program_fallback_mode(c), "fail") ? POWER_OFF : "");
-        fputs("[Service]\n"
-              "ExecStart=\n"
-              "ExecStart=" SETUP " fallback",
-              f);
-        program_print_fallback(c, f);
-        if (!c->vm_disk)
-                fputs(" \\\n        --no-disk", f);
-        return program_finish(w, name, false, f);
+static const char *power_off(const Config *c) {
+        return config_fallback(c) == FALLBACK_FAIL ? POWER_OFF : "";
 }
 
 /* A soft-reboot keeps the device unit of a plugged disk as it was, so that the disk does not start the
  * service once more. What does instead is part of every boot, and nothing waits for it. */
 static int start_for_disk_from_before(const Writer *w, const char *node) {
-        _cleanup_free_ char *path = NULL;
-
-        if (asprintf(&path, "%s%s", w->root, node) < 0)
-                return log_oom();
-        if (access(path, F_OK) < 0)
-                return 0;
-        return unit_enable(w, UNIT_DIR, "ccvm-scratch-luks.service", "systemd-udev-trigger.service");
+        return writer_sees(w, node) ? unit_enable(w, UNIT_DIR, LUKS_SERVICE, "systemd-udev-trigger.service")
+                                    : 0;
 }
 
-int services_write(const Writer *w) {
+/* Pulled in by the boot and not by its mounts: also where none of them is left. */
+static int write_pool(const Writer *w) {
         const Config *c = w->config;
         _cleanup_free_ char *node = NULL, *device = NULL;
         int r;
@@ -132,57 +135,42 @@ int services_write(const Writer *w) {
         r = unit_name_from_path(node, ".device", &device);
         if (r < 0)
                 return log_error_errno(r, "Failed to make a unit name of '%s'", node);
-
-        if (c->vm_disk && !c->hotplug)
-                r = write_device(w, device);
-        if (r >= 0 && c->vm_disk)
+        if (c->vm_disk) {
                 r = write_luks(w, node, device);
-        if (r >= 0)
-                r = write_tmpfs(w);
-        if (r < 0)
-                return r;
+                if (r < 0)
+                        return r;
+        }
         if (c->hotplug)
                 return start_for_disk_from_before(w, node);
-        return unit_enable(w, UNIT_DIR,
-                           c->vm_disk ? "ccvm-scratch-luks.service" : "ccvm-scratch-tmpfs.service",
+        if (c->vm_disk) {
+                r = write_device(w, device);
+                if (r < 0)
+                        return r;
+        }
+        r = unit_write(w, "ccvm-scratch-tmpfs.service" DROP_IN, "[Unit]\nBefore=%s\n%s", writer_target(w),
+                       power_off(c));
+        if (r < 0)
+                return r;
+        return unit_enable(w, UNIT_DIR, c->vm_disk ? LUKS_SERVICE : "ccvm-scratch-tmpfs.service",
                            writer_target(w));
 }
 
 /* What Mounts= and NixStore= say here, and did not say in the initrd. */
 static int write_directories(const Writer *w) {
-        FILE *f;
-        int r;
+        int r = unit_write(w, DIRECTORIES_SERVICE,
+                           "[Unit]\n"
+                           "Description=Directories That the Initrd Has Not Made in the Scratch Pool\n"
+                           "Documentation=man:ccvm-scratch-generator(8)\n"
+                           "DefaultDependencies=no\n"
+                           "ConditionPathIsMountPoint=" POOL_DIRECTORY "\n"
+                           "Before=local-fs.target\n"
+                           "\n"
+                           "[Service]\n"
+                           "Type=oneshot\n"
+                           "RemainAfterExit=yes\n"
+                           "ExecStart=" SETUP " directories\n");
 
-        r = unit_open(w, DIRECTORIES_SERVICE, &f);
-        if (r < 0)
-                return r;
-        fputs("[Unit]\n"
-              "Description=Directories That the Initrd Has Not Made in the Scratch Pool\n"
-              "Documentation=man:ccvm-scratch-generator(8)\n"
-              "DefaultDependencies=no\n"
-              "ConditionPathIsMountPoint=" POOL "\n"
-              "Before=local-fs.target\n"
-              "\n"
-              "[Service]\n"
-              "Type=oneshot\n"
-              "RemainAfterExit=yes\n"
-              "ExecStart=" SETUP " directories",
-              f);
-        r = program_print_directories(w->config, f);
-        if (unit_close(f, DIRECTORIES_SERVICE) < 0)
-                return -EIO;
         return r < 0 ? r : unit_enable(w, "..", DIRECTORIES_SERVICE, "local-fs.target");
-}
-
-static int print_mount_units(const Writer *w, const char *dependency, FILE *f) {
-        for (size_t i = 0; i < w->config->n_mounts; i++) {
-                _cleanup_free_ char *path = writer_resolve(w, w->config->mounts[i].path), *unit = NULL;
-                int r = path ? unit_name_from_path(path, ".mount", &unit) : -ENOMEM;
-                if (r < 0)
-                        return r;
-                fprintf(f, "%s=%s\n", dependency, unit);
-        }
-        return 0;
 }
 
 /* Whether the early boot must not wait for all mounts: what one of them needs may itself wait for it. */
@@ -192,57 +180,21 @@ static bool has_late_mount(const Writer *w) {
                 if (path && claims_come_late(w->claims, path))
                         return true;
         }
-        return !streq(w->config->nix_store, "no") && claims_come_late(w->claims, "/nix/.rw-store");
+        return w->config->nix_store != NIX_STORE_NO && claims_come_late(w->claims, "/nix/.rw-store");
 }
 
-static bool is_written(const Writer *w, const char *unit) {
-        _cleanup_free_ char *path = NULL;
-
-        return asprintf(&path, "%s/%s", w->directory, unit) >= 0 && access(path, F_OK) >= 0;
-}
-
-/* What somebody else mounts is looked at as it is then: nothing is known of when that comes. */
-static int print_after_own_mounts(const Writer *w, FILE *f) {
-        static const char *const nix[] = { "nix-.rw\\x2dstore.mount", "nix-store.mount" };
-
-        for (size_t i = 0; i < w->config->n_mounts; i++) {
-                _cleanup_free_ char *path = writer_resolve(w, w->config->mounts[i].path), *unit = NULL;
-                int r = path ? unit_name_from_path(path, ".mount", &unit) : -ENOMEM;
-                if (r < 0)
-                        return r;
-                if (is_written(w, unit))
-                        fprintf(f, "After=%s\n", unit);
-        }
-        for (size_t i = 0; i < ELEMENTSOF(nix); i++)
-                if (is_written(w, nix[i]))
-                        fprintf(f, "After=%s\n", nix[i]);
-        return 0;
-}
-
-/* The look at what has become of the mounts, in the system: when each of them is there or has failed, and,
- * but where one of them may come late, before anybody uses them. */
+/* The look at what has become of the mounts, in the system: when each of ours is there or has failed (what
+ * somebody else mounts is looked at as it is then), and, but where one of them may come late, before anybody
+ * uses them. */
 static int write_check(const Writer *w) {
-        static const char name[] = CHECK_SERVICE ".d/50-ccvm-scratch.conf";
-        FILE *f;
-        int r, q;
+        _cleanup_free_ char *after = list_mounts(w, "After", true);
+        int r;
 
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-        fputs("[Unit]\n", f);
-        q = print_after_own_mounts(w, f);
-        if (!has_late_mount(w))
-                fputs("Before=sysinit.target\n", f);
-        if (w->config->vm_disk && streq(w->config->fallback, "fail"))
-                fputs(POWER_OFF "\n"
-                                "[Service]\n"
-                                "ExecStart=\n"
-                                "ExecStart=" SETUP " check --mode=fail\n",
-                      f);
-        r = unit_close(f, name);
-        if (r < 0 || q < 0)
-                return r < 0 ? r : q;
-        return unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
+        if (!after)
+                return -ENOMEM;
+        r = unit_write(w, CHECK_SERVICE DROP_IN, "[Unit]\n%s%s%s", after,
+                       has_late_mount(w) ? "" : "Before=sysinit.target\n", power_off(w->config));
+        return r < 0 ? r : unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
 }
 
 /* The directories of the pool were made without a label, in the initrd before there was a policy. By
@@ -250,53 +202,43 @@ static int write_check(const Writer *w) {
  * at what has no label. */
 static int write_relabel(const Writer *w) {
         static const char name[] = "ccvm-scratch-relabel.service";
-        const Config *c = w->config;
-        FILE *f;
+        _cleanup_free_ char *lines = list_relabeling(w, "ExecStart"),
+                            *after = list_mounts(w, "After", false);
         int r;
 
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-        fputs("[Unit]\n"
-              "Description=SELinux Labels of the Scratch Pool\n"
-              "Documentation=man:ccvm-scratch-generator(8)\n"
-              "DefaultDependencies=no\n"
-              "ConditionSecurity=selinux\n",
-              f);
-        if (!has_late_mount(w))
-                fputs("Before=local-fs.target systemd-tmpfiles-setup.service\n", f);
-        r = print_mount_units(w, "After", f);
-        fputs("\n"
-              "[Service]\n"
-              "Type=oneshot\n"
-              "RemainAfterExit=yes\n",
-              f);
-        program_print_relabel(c, "ExecStart", f);
-        if (unit_close(f, name) < 0)
-                return -EIO;
+        if (!lines || !after)
+                return -ENOMEM;
+        if (!*lines)
+                return 0;
+        r = unit_write(w, name,
+                       "[Unit]\n"
+                       "Description=SELinux Labels of the Scratch Pool\n"
+                       "Documentation=man:ccvm-scratch-generator(8)\n"
+                       "DefaultDependencies=no\n"
+                       "ConditionSecurity=selinux\n"
+                       "%s%s"
+                       "\n"
+                       "[Service]\n"
+                       "Type=oneshot\n"
+                       "RemainAfterExit=yes\n"
+                       "%s",
+                       has_late_mount(w) ? "" : "Before=local-fs.target systemd-tmpfiles-setup.service\n",
+                       after, lines);
         return r < 0 ? r : unit_enable(w, "..", name, "local-fs.target");
 }
 
 /* A disk that is hot-plugged brings along what is otherwise of the boot. */
 static int enable_for_disk(const Writer *w, const char *unit, const char *target) {
-        return unit_enable(w, UNIT_DIR, unit, w->config->hotplug ? "ccvm-scratch-luks.service" : target);
+        return unit_enable(w, UNIT_DIR, unit, w->config->hotplug ? LUKS_SERVICE : target);
 }
 
 static int write_shutdown(const Writer *w) {
-        static const char name[] = "ccvm-scratch-shutdown.service.d/50-ccvm-scratch.conf";
-        const Config *c = w->config;
-        FILE *f;
+        _cleanup_free_ char *before = list_mounts(w, "Before", false);
         int r;
 
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-        fputs("[Unit]\n", f);
-        r = print_mount_units(w, "Before", f);
-        if (!streq(c->nix_store, "no"))
-                fputs("Before=nix-.rw\\x2dstore.mount\nBefore=nix-store.mount\n", f);
-        if (unit_close(f, name) < 0)
-                return -EIO;
+        if (!before)
+                return -ENOMEM;
+        r = unit_write(w, "ccvm-scratch-shutdown.service" DROP_IN, "[Unit]\n%s", before);
         return r < 0 ? r : enable_for_disk(w, "ccvm-scratch-shutdown.service", "sysinit.target");
 }
 
@@ -304,97 +246,74 @@ static int write_shutdown(const Writer *w) {
  * health, and for what was sent to the disk, at most ten seconds each, and then all is as it was; and behind
  * it for the service manager, three seconds. */
 static int write_renew(const Writer *w) {
-        static const char name[] = "ccvm-scratch-renew.service.d/50-ccvm-scratch.conf";
-        const Config *c = w->config;
-        FILE *f;
+        _cleanup_free_ char *relabel = list_relabeling(w, "ExecStartPost");
         int r;
 
-        r = unit_open(w, name, &f);
-        if (r < 0)
+        if (!relabel)
+                return -ENOMEM;
+        r = unit_write(w, "ccvm-scratch-renew.service" DROP_IN,
+                       "[Service]\nTimeoutStartSec=%" PRIu64 "s\n%s", w->config->setup_timeout_sec + 25,
+                       relabel);
+        if (r < 0 || (!*relabel && !*power_off(w->config)))
                 return r;
-        fprintf(f,
-                "[Service]\n"
-                "TimeoutStartSec=%" PRIu64 "s\n"
-                "ExecStart=\n"
-                "ExecStart=" SETUP " renew",
-                c->setup_timeout_sec + 25);
-        program_print_set_up(c, f);
-        return program_finish(w, name, true, f);
-}
-
-/* And where it fails, what is done without the disk. */
-static int write_recover(const Writer *w) {
-        static const char name[] = "ccvm-scratch-recover.service.d/50-ccvm-scratch.conf";
-        const Config *c = w->config;
-        FILE *f;
-        int r;
-
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-        fprintf(f,
-                "%s"
-                "[Service]\n"
-                "ExecStart=\n"
-                "ExecStart=" SETUP " recover \\\n"
-                "        --serial=%s",
-                streq(program_fallback_mode(c), "fail") ? "[Unit]\n" POWER_OFF "\n" : "", c->serial);
-        program_print_fallback(c, f);
-        return program_finish(w, name, true, f);
-}
-
-/* The watch for clones, which does nothing in a virtual machine that cannot notice. */
-static int write_clone(const Writer *w) {
-        static const char unit[] = "ccvm-scratch-clone.service";
-        static const char name[] = "ccvm-scratch-clone.service.d/50-ccvm-scratch.conf";
-        const Config *c = w->config;
-        FILE *f;
-        int r;
-
-        r = unit_open(w, name, &f);
-        if (r < 0)
-                return r;
-        fprintf(f,
-                "[Service]\n"
-                "ExecStart=\n"
-                "ExecStart=" SETUP " watch --on-clone=%s --mode=%s --file-system=%s\n",
-                c->on_clone, program_fallback_mode(c), c->file_system);
-        r = unit_close(f, name);
-        /* Early; and once more, if the driver's module has come meanwhile. */
-        if (r >= 0)
-                r = enable_for_disk(w, unit, "sysinit.target");
-        return r < 0 || c->hotplug ? r : unit_enable(w, UNIT_DIR, unit, "multi-user.target");
+        return unit_write(w, "ccvm-scratch-recover.service" DROP_IN, "%s%s%s%s",
+                          *power_off(w->config) ? "[Unit]\n" POWER_OFF : "",
+                          *power_off(w->config) && *relabel ? "\n" : "", *relabel ? "[Service]\n" : "",
+                          relabel);
 }
 
 /* What only a disk needs in the system: its end, the look at its health, and what can come in between. */
 static int write_around_disk(const Writer *w) {
+        static const char watch[] = "ccvm-scratch-clone.service";
         int r;
 
         r = write_shutdown(w);
-        if (r >= 0)
-                r = enable_for_disk(w, "ccvm-scratch-health.timer", "timers.target");
-        if (r >= 0)
-                r = write_renew(w);
-        if (r >= 0)
-                r = write_recover(w);
-        return r < 0 ? r : write_clone(w);
+        if (r < 0)
+                return r;
+        r = enable_for_disk(w, "ccvm-scratch-health.timer", "timers.target");
+        if (r < 0)
+                return r;
+        r = write_renew(w);
+        if (r < 0)
+                return r;
+        /* The watch for clones: early, and once more, if the driver's module has come meanwhile. */
+        r = enable_for_disk(w, watch, "sysinit.target");
+        return r < 0 || w->config->hotplug ? r : unit_enable(w, UNIT_DIR, watch, "multi-user.target");
 }
 
-int services_write_around_pool(const Writer *w) {
+/* What a pool in the system has need of, however it comes. */
+static int write_around_pool(const Writer *w) {
         int r;
 
         r = unit_enable(w, UNIT_DIR, "ccvm-scratch-soft-reboot.service", "soft-reboot.target");
         if (r >= 0 && w->config->vm_disk)
                 r = write_around_disk(w);
-        return r >= 0 && !w->config->hotplug && program_relabels(w) ? write_relabel(w) : r;
+        return r < 0 || w->config->hotplug ? r : write_relabel(w);
 }
 
-int services_write_for_system(const Writer *w) {
+/* When the mounts are written. */
+static int write_for_system(const Writer *w) {
         int r = 0;
 
         if (w->config->initrd_differs)
                 r = write_directories(w);
         if (r >= 0)
                 r = write_check(w);
-        return r < 0 ? r : services_write_around_pool(w);
+        return r < 0 ? r : write_around_pool(w);
+}
+
+int units_write(const Writer *w) {
+        int r = 0, q = 0;
+
+        if (!w->attempted)
+                r = write_pool(w);
+        if (r < 0)
+                return r;
+        /* A disk that is hot-plugged is mounted by what sets it up: no boot has anything to do with it. */
+        if (w->config->hotplug && !w->attempted)
+                return write_around_pool(w);
+        r = mounts_write(w);
+        if (!writer_in_initrd(w))
+                q = write_for_system(w);
+        return r < 0 ? r : q;
 }

@@ -2,20 +2,12 @@
 
 #pragma once
 
-/* The services: drop-ins for the static ones in units/, and what only some systems need. They log their
- * errors. */
+/* The graph: drop-ins for the static services in units/ with what depends on the system (order, time-outs,
+ * what a failure does), the services that only some systems need, and the mounts (mounts.h). What the
+ * services do is not in them: ccvm-scratch-setup reads the options itself. */
 
 #include "writer.h"
 
-#define POOL "/run/ccvm-scratch/pool"
-#define DIRECTORIES_SERVICE "ccvm-scratch-directories.service"
-
-/* What makes the pool, pulled in by the boot and not by its mounts: also where none of them is left. */
-int services_write(const Writer *w);
-
-/* In the real root, when the mounts are made: the directories that an initrd did not know of, the check, and
- * what is below. */
-int services_write_for_system(const Writer *w);
-
-/* What a pool in the system has need of, however it comes: its end at a soft-reboot, and labels. */
-int services_write_around_pool(const Writer *w);
+/* Writes what makes the pool, unless the initrd has, its mounts, and in the system what looks after it. Logs
+ * its errors; what was written before one is left, each file whole. */
+int units_write(const Writer *w);

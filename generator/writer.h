@@ -6,6 +6,10 @@
 
 #include "claims.h"
 #include "config.h"
+#include "paths.h"
+
+#define SETUP PROGRAM_DIR "/ccvm-scratch-setup"
+#define DIRECTORIES_SERVICE "ccvm-scratch-directories.service"
 
 /* Everything is borrowed. */
 typedef struct Writer {
@@ -14,29 +18,33 @@ typedef struct Writer {
         const char *root;      /* of the files that are looked at; "" is the system's own */
         const char *sysroot;   /* what stands before each mount point: "/sysroot" in the initrd, else "" */
         const Claims *claims;  /* what is somebody else's to mount: left to them, with a warning */
+        bool attempted;        /* the initrd has made the pool */
 } Writer;
 
 static inline bool writer_in_initrd(const Writer *w) {
         return w->sysroot[0] != 0;
 }
 
-/* By which the boot pulls in what is ours. */
+/* Returns the target by which the boot pulls in what is ours. */
 static inline const char *writer_target(const Writer *w) {
         return writer_in_initrd(w) ? "initrd-fs.target" : "local-fs.target";
 }
 
-/* Where path is in the real root, without links of root's (place.h); in the initrd, where that root is not
+/* Returns whether path exists below the root. */
+bool writer_sees(const Writer *w, const char *path);
+
+/* Resolves path in the real root, without links of root's (place.h); in the initrd, where that root is not
  * there yet, and if others than root can bend it, path as it is. The caller frees it; NULL if out of
  * memory. */
 char *writer_resolve(const Writer *w, const char *path);
 
-/* Opens a new unit file (name may have one directory in it). Logs its errors; -EEXIST, with a warning, if
- * the file is somebody else's. */
-int unit_open(const Writer *w, const char *name, FILE **ret);
+/* Names the unit that mounts path, where that is in the real root. The caller frees it. -EINVAL if that is
+ * too long, -ENOMEM. */
+int writer_name_mount(const Writer *w, const char *path, char **ret);
 
-/* Closes it: the one place where a failed write shows, the disk full or the file system gone. Logs its
- * errors. */
-int unit_close(FILE *f, const char *name);
+/* Writes a new unit file (name may have one directory in it) of this text. Returns 1, or 0, with a warning,
+ * if another generator has written it, to which it is left. Logs its errors. */
+int unit_write(const Writer *w, const char *name, const char *format, ...) _printf_(3, 4);
 
 /* Has target pull the unit in; no target requires anything of ours. from: where the unit is, seen from
  * target's directory. Logs its errors. */

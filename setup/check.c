@@ -15,18 +15,19 @@
 
 int verb_check(const Options *o) {
         _cleanup_(status_done) Status s = {};
+        bool fail = o->fallback == FALLBACK_FAIL;
         int r;
 
         r = record_read(&s);
         if (r == 0)
                 r = log_error_errno(-ENOENT, "Failed to read '%s'", STATUS_PATH);
         if (r < 0)
-                return o->mode_fail ? announce_power_off("no status", NO_STATUS) : r;
+                return fail ? announce_power_off("no status", NO_STATUS) : r;
         r = announce_missing(&s);
         /* The initrd may have fallen back before anybody told it not to. */
-        if (o->mode_fail && s.state == STATE_TMPFS)
+        if (fail && s.state == STATE_TMPFS)
                 return announce_power_off(reason_to_string(s.reason), s.detail);
-        if (o->mode_fail && r < 0)
+        if (fail && r < 0)
                 return announce_power_off("mounts missing", "the journal names them");
         return r;
 }

@@ -115,7 +115,7 @@ int verb_encrypt(const Options *o) {
         _cleanup_(status_done) Status s = { .state = STATE_NONE };
         int r;
 
-        r = record_claim();
+        r = record_claim(o->text);
         if (r == 0)
                 return log_error_errno(-EEXIST,
                                        "The pool was set up in this boot already; refusing to do it again");

@@ -61,17 +61,19 @@ static void explain_failure(Status *s) {
 }
 
 int verb_fallback(const Options *o) {
-        _cleanup_(status_done) Status s = { .state = o->disk ? o->mode : STATE_OFF };
+        _cleanup_(status_done) Status s = { .state = STATE_OFF };
         int r;
 
-        if (o->disk)
+        if (o->disk) {
+                s.state = o->fallback == FALLBACK_TMPFS ? STATE_TMPFS : STATE_NONE;
                 explain_failure(&s);
+        }
 
         /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
-        (void) record_claim();
-        r = o->mode == STATE_TMPFS ? fall_back_to_ram(o, &s) : 0;
+        (void) record_claim(o->text);
+        r = o->fallback == FALLBACK_TMPFS ? fall_back_to_ram(o, &s) : 0;
         (void) announce_outcome(&s);
-        if (o->mode_fail)
+        if (o->fallback == FALLBACK_FAIL)
                 return announce_power_off(reason_to_string(s.reason), s.detail);
         if (o->disk)
                 announce_on_console(reason_to_string(s.reason), s.detail,

@@ -4,11 +4,11 @@
 /* The pool: one file system, on the disk or in RAM, with a directory for each mount point. A failure is
  * noted in s, where a function has one, and is logged by the caller. */
 
-#include "dirspec.h"
+#include "config.h"
 #include "filesystem.h"
 #include "status.h"
 
-#define POOL_MOUNTS_MAX 32
+#define POOL_MOUNTS_MAX CONFIG_MOUNTS_MAX
 
 /* The directories that it is to have; everything is borrowed. */
 typedef struct PoolLayout {

@@ -7,11 +7,15 @@
 #include "fileio.h"
 #include "log.h"
 
-int record_claim(void) {
+int record_claim(const char *options) {
         const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
         _cleanup_close_ int fd = -EBADF;
+        int r;
 
         (void) mkdir_parents(STATUS_DIRECTORY, 0755);
+        r = access(ATTEMPTED_PATH, F_OK) >= 0 ? 0 : file_write_atomic(MADE_PATH, options, 0644);
+        if (r < 0)
+                return log_error_errno(r, "Failed to write '%s'", MADE_PATH);
         fd = open(ATTEMPTED_PATH, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
         if (fd < 0 && errno == EEXIST)
                 return 0;

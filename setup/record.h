@@ -8,9 +8,10 @@
 
 /* Creates the marker of an attempt, of which there is one a boot: the initrd's targets are started two or
  * three times, and without the marker the second start would format the disk under the live pool. Its text
- * says where it was made: "initrd" or "system", which the generator of the real root reads. 1, or 0 if it
- * is there already; else the errors of open(2). */
-int record_claim(void);
+ * says where it was made: "initrd" or "system", which the generator of the real root reads. Before it writes
+ * options, a config file's text, as what the pool is made for: that generator compares it with what it is
+ * asked for. 1, or 0 with nothing changed if the marker is there already; else the errors of open(2). */
+int record_claim(const char *options);
 
 /* Writes s to the status file. */
 int record_write(const Status *s);

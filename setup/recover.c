@@ -22,11 +22,11 @@ int verb_recover(const Options *o) {
         pool_detach();
         r = verb_fallback(o);
         /* Until the power is off what is there fails: nothing lands below it. */
-        if (o->mode_fail)
+        if (o->fallback == FALLBACK_FAIL)
                 return r;
         if (mounted_at(POOL_DIRECTORY) != 0)
                 mounts_replace(&o->layout, &old, o->bind);
-        else if (o->mode == STATE_NONE)
+        else if (o->fallback == FALLBACK_NONE)
                 for (size_t i = 0; i < o->layout.n_mounts; i++)
                         (void) mounts_detach(o->layout.mounts[i].path, &old);
         (void) close_disk();

@@ -69,7 +69,7 @@ static int end_clone(const Options *o) {
         if (o->on_clone == ON_CLONE_WIPE)
                 return wipe_pool(
                         "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
-        if (!o->mode_fail)
+        if (o->fallback != FALLBACK_FAIL)
                 return wipe_pool("The virtual machine goes on from a snapshot, and as the pool could not be "
                                  "renewed the key was destroyed");
         (void) announce_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
@@ -119,8 +119,8 @@ int verb_watch(const Options *o) {
         if (o->on_clone == ON_CLONE_RENEW && !filesystem_has_program(o->file_system))
                 log_warning("OnClone=renew: there is no mkfs.%s in $PATH. %s instead.",
                             filesystem_name(o->file_system),
-                            o->mode_fail ? "A clone will be powered off"
-                                         : "The key of a clone will be wiped");
+                            o->fallback == FALLBACK_FAIL ? "A clone will be powered off"
+                                                         : "The key of a clone will be wiped");
         while (r >= 0) {
                 r = look_for_clone(o, log);
                 if (r >= 0)

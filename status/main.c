@@ -29,6 +29,7 @@ static char **arg_paths; /* NULL-terminated */
 static bool arg_yes;
 static bool arg_force;
 static JsonForm arg_json = JSON_OFF;
+static const char *arg_root;
 
 static void help(void) {
         puts("ccvm-scratch [OPTIONS…] [COMMAND]\n\n"
@@ -39,15 +40,18 @@ static void help(void) {
              "                    Whether the pool is encrypted and healthy, and all mounts, or each\n"
              "                    PATH, are on it\n"
              "  wipe              Destroy the key of the disk, and with it all data on it, now\n"
-             "  renew             Destroy the key, and mount the pool again: empty, with a new key\n\n"
+             "  renew             Destroy the key, and mount the pool again: empty, with a new key\n"
+             "  config            The options in force, where each stands, and what was refused\n\n"
              "Options:\n"
              "  -h --help         Show this help\n"
              "     --version      Show the version\n"
-             "     --json=FORM    status: print JSON: short (one line), pretty, or off\n"
+             "     --json=FORM    status, config: print JSON: short (one line), pretty, or off\n"
+             "     --root=DIR     config: of the image in this directory, by its config files alone\n"
              "     --yes          wipe, renew: do not ask\n"
              "     --force        renew: do not ask, and go on if the pool is in use\n\n"
              "Exit status of status: 0 encrypted, or nothing asked for; 3 degraded; 1 unreadable.\n"
              "Exit status of is-encrypted: 0 yes, 3 no, for ExecCondition=.\n"
+             "Exit status of config: 0 nothing refused; 1 something refused, or unreadable.\n"
              "See ccvm-scratch(1) for details.");
 }
 
@@ -112,7 +116,7 @@ static int verb_is_encrypted(void) {
         if (arg_paths[0])
                 return check_paths(arg_paths, pool) < 0 ? EXIT_DEGRADED : EXIT_SUCCESS;
         r = check_paths(s->mounts, pool);
-        q = check_paths(now.refused.paths, pool);
+        q = check_paths(now.refused_paths, pool);
         return r < 0 || q < 0 ? EXIT_DEGRADED : EXIT_SUCCESS;
 }
 
@@ -209,6 +213,14 @@ static int verb_renew(void) {
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int verb_config(void) {
+        int r = show_config(arg_root, arg_json);
+
+        if (r >= 0 && fflush(stdout) != 0)
+                r = log_error_errno(errno, "Failed to print the options");
+        return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int parse_json_option(const char *value) {
         static const char *const forms[] = {
                 [JSON_OFF] = "off",
@@ -228,9 +240,13 @@ static int parse_json_option(const char *value) {
 /* Returns 1 to go on, 0 when all is done, -EINVAL for a usage error. */
 static int parse_argv(int argc, char *argv[]) {
         static const struct option long_options[] = {
-                { "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
-                { "json", required_argument, NULL, 'j' }, { "yes", no_argument, NULL, 'y' },
-                { "force", no_argument, NULL, 'f' },      {},
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, 'V' },
+                { "json", required_argument, NULL, 'j' },
+                { "yes", no_argument, NULL, 'y' },
+                { "force", no_argument, NULL, 'f' },
+                { "root", required_argument, NULL, 'r' },
+                {},
         };
         int c;
 
@@ -248,6 +264,9 @@ static int parse_argv(int argc, char *argv[]) {
                         break;
                 case 'y':
                         arg_yes = true;
+                        break;
+                case 'r':
+                        arg_root = optarg;
                         break;
                 case 'f':
                         arg_force = true;
@@ -267,10 +286,9 @@ static const struct {
         int (*run)(void);
         bool takes_paths;
 } verbs[] = {
-        { "status", verb_status, false },
-        { "is-encrypted", verb_is_encrypted, true },
-        { "wipe", verb_wipe, false },
-        { "renew", verb_renew, false },
+        { "status", verb_status, false }, { "is-encrypted", verb_is_encrypted, true },
+        { "wipe", verb_wipe, false },     { "renew", verb_renew, false },
+        { "config", verb_config, false },
 };
 
 static int run_verb(void) {
@@ -281,12 +299,17 @@ static int run_verb(void) {
                         log_error("%s takes no --force; see --help.", arg_verb);
                         return EXIT_USAGE;
                 }
+                if (arg_root && verbs[i].run != verb_config) {
+                        log_error("%s takes no --root=; see --help.", arg_verb);
+                        return EXIT_USAGE;
+                }
                 if (!arg_paths[0] || verbs[i].takes_paths)
                         return verbs[i].run();
                 log_error("%s takes no argument '%s'; see --help.", arg_verb, arg_paths[0]);
                 return EXIT_USAGE;
         }
-        log_error("Unknown command '%s': takes status, is-encrypted, wipe or renew; see --help.", arg_verb);
+        log_error("Unknown command '%s': takes status, is-encrypted, wipe, renew or config; see --help.",
+                  arg_verb);
         return EXIT_USAGE;
 }
 

@@ -14,7 +14,7 @@
 
 void now_done(Now *now) {
         status_done(&now->status);
-        refused_done(&now->refused);
+        refusals_done(&now->refused);
         free(now->missing);
 }
 
@@ -31,7 +31,7 @@ static int read_status(Status *ret) {
                 return log_error_errno(r, "Failed to read '%s'", STATUS_PATH);
         if (access(ATTEMPTED_PATH, F_OK) >= 0)
                 return log_error_errno(r, "The pool was set up, but its status '%s' is gone", STATUS_PATH);
-        if (access(ASKED_PATH, F_OK) >= 0)
+        if (access(CONFIG_PATH, F_OK) >= 0)
                 detail = NOT_SET_UP;
         else if (access(REFUSED_PATH, F_OK) >= 0)
                 detail = NOT_UNDERSTOOD;
@@ -59,10 +59,11 @@ int now_load(Now *now) {
                 return r;
         now->health = health_read("", &now->status);
         now->used_bytes = read_used();
-        r = refused_load(REFUSED_PATH, &now->refused);
+        r = refusals_load(&now->refused, REFUSED_PATH);
         if (r < 0)
                 return log_error_errno(r, "Failed to read '%s'", REFUSED_PATH);
-        r = mounted_missing(&now->status, now->refused.paths, &now->missing);
+        refusals_list_paths(&now->refused, now->refused_paths);
+        r = mounted_missing(&now->status, now->refused_paths, &now->missing);
         if (r < 0)
                 return log_oom();
         now->n_missing = r;

@@ -6,13 +6,14 @@
  * When: in the running guest, with each call of ccvm-scratch(1). */
 
 #include "health.h"
-#include "refused.h"
+#include "refusals.h"
 #include "status.h"
 
 typedef struct Now {
         Status status;
-        Refused refused;
-        const char **missing; /* NULL-terminated: mount points that are not on the pool */
+        Refusals refused;
+        char *refused_paths[REFUSALS_MAX + 1]; /* NULL-terminated, borrowed from refused */
+        const char **missing;                  /* NULL-terminated: mount points that are not on the pool */
         size_t n_missing;
         Health health;
         uint64_t used_bytes; /* of the pool; 0 if there is none */

@@ -14,11 +14,11 @@ static bool is_authenticated(const Status *s) {
         return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
 }
 
-static bool add_refused(json_object *v, const Refused *refused) {
+static bool add_refused(json_object *v, const Refusals *refused) {
         json_object *array = json_object_new_array();
         bool ok = json_add(v, "refused", array);
 
-        for (const RefusedOption *e = refused->entries; ok && e < refused->entries + refused->n; e++) {
+        for (const Refusal *e = refused->entries; ok && e < refused->entries + refused->n; e++) {
                 json_object *entry = json_object_new_object();
                 ok = entry && json_object_array_add(array, entry) >= 0 &&
                      json_add_string(entry, "key", e->key) && json_add_string(entry, "value", e->value) &&
@@ -128,7 +128,7 @@ static const char *find_remedy(const Now *now) {
                 return by_reason[s->reason] ?: "see journalctl -b -u ccvm-scratch-luks.service";
         if (s->state == STATE_ENCRYPTED && now->health != HEALTH_OK)
                 return "see journalctl -b -k, put elsewhere what matters, and reboot for a new disk";
-        if (now->n_missing > 0 && now->refused.paths && now->refused.paths[0])
+        if (now->n_missing > 0 && now->refused_paths[0])
                 return "correct Mounts=, of which something was refused";
         return now->n_missing > 0 ? "findmnt(8) shows what is mounted there instead" : NULL;
 }
@@ -158,8 +158,8 @@ static void print_mounts(const Now *now) {
                        is_missing(now, *m) ? " (missing: not on the pool)" : "");
 }
 
-static void print_refused(const Refused *refused) {
-        for (const RefusedOption *e = refused->entries; e < refused->entries + refused->n; e++)
+static void print_refused(const Refusals *refused) {
+        for (const Refusal *e = refused->entries; e < refused->entries + refused->n; e++)
                 printf("%13s: %s%s%s%s%s%s\n", e == refused->entries ? "Refused" : "", e->key,
                        *e->value ? "=" : "", e->value, *e->key ? " (" : "", e->why, *e->key ? ")" : "");
 }

@@ -11,5 +11,9 @@ typedef enum JsonForm { JSON_OFF, JSON_SHORT, JSON_PRETTY } JsonForm;
 
 void show_text(const Now *now);
 
+/* Shows the options in force and what was refused: of this system, or of the config files below the
+ * directory root. Returns 1 if something was refused, 0 if not; logs its errors. */
+int show_config(const char *root, JsonForm form);
+
 /* Prints the record, and behind its fields what is so now. -ENOMEM, -EIO. */
 int show_json(const Now *now, JsonForm form);

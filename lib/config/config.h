@@ -2,10 +2,10 @@
 #pragma once
 
 /* What the user asked for: defaults, config files, credentials and the kernel command line, each over the
- * one before it. Whatever comes out is usable: a bad value, line or entry of a list is warned of, costs
- * itself alone, and is among what was refused. What is there and cannot be read may have asked for anything:
- * it counts as asking for Fallback=fail and Integrity=hmac-sha256, which whatever comes over it may take
- * back; but not for a disk. */
+ * one before it. Whatever comes out is usable: a bad value, line or entry of a list costs itself alone, and
+ * is among what was refused. What is there and cannot be read may have asked for anything: it counts as
+ * asking for Fallback=fail and Integrity=hmac-sha256, which whatever comes over it may take back; but not
+ * for a disk. Nothing here logs. */
 
 #include <stdint.h>
 
@@ -16,31 +16,63 @@
 /* More than anybody mounts; bounds what a command line can make the generator write. */
 #define CONFIG_MOUNTS_MAX 32
 
+/* In the order of the words that the options take (options.c). */
+typedef enum NixStore { NIX_STORE_NO, NIX_STORE_UPPER, NIX_STORE_OVERLAY } NixStore;
+typedef enum Header { HEADER_DISK, HEADER_RAM } Header;
+typedef enum Integrity { INTEGRITY_NO, INTEGRITY_HMAC_SHA256 } Integrity;
+typedef enum Fallback { FALLBACK_TMPFS, FALLBACK_NONE, FALLBACK_FAIL } Fallback;
+typedef enum OnClone { ON_CLONE_WARN, ON_CLONE_RENEW, ON_CLONE_WIPE } OnClone;
+
+/* The options, in the order of the manual. */
+enum {
+        OPTION_VM_DISK,
+        OPTION_SERIAL,
+        OPTION_MOUNTS,
+        OPTION_NIX_STORE,
+        OPTION_FILE_SYSTEM,
+        OPTION_HEADER,
+        OPTION_INTEGRITY,
+        OPTION_DISCARD,
+        OPTION_DEVICE_TIMEOUT,
+        OPTION_SETUP_TIMEOUT,
+        OPTION_FALLBACK,
+        OPTION_FALLBACK_SIZE,
+        OPTION_ON_CLONE,
+        _OPTION_MAX,
+};
+
+/* An option as text, and where that stands; both are owned. */
+typedef struct ConfigValue {
+        char *text;
+        char *where; /* "/etc/ccvm-scratch.conf:3", in printable ASCII; NULL for the default */
+} ConfigValue;
+
 typedef struct Config {
         bool vm_disk;        /* the host has attached a disk, or will */
         bool hotplug;        /* it will, when the system runs; never without vm_disk */
         char serial[20 + 1]; /* of the disk, [A-Za-z0-9._-]; 20 is the virtio limit */
         DirSpec mounts[CONFIG_MOUNTS_MAX];
         size_t n_mounts;
-        const char *nix_store; /* one of the words that the option accepts, a constant; so are these: */
-        const char *file_system;
-        const char *header;
-        const char *integrity;
-        const char *fallback;
-        const char *on_clone;
+        NixStore nix_store;
+        const char *file_system; /* its name, a constant */
+        Header header;
+        Integrity integrity;
+        Fallback fallback;
+        OnClone on_clone;
         bool discard;
         uint64_t device_timeout_sec;
         uint64_t setup_timeout_sec;
         char fallback_size[24]; /* as tmpfs(5) takes it in size= */
         bool initrd_differs;    /* the initrd has made the pool for other Mounts= or NixStore= */
-        char *text;             /* owned: all that is no default, as a config file */
+        ConfigValue values[_OPTION_MAX];
+        char *text; /* owned: all that is no default, as a config file */
         Refusals refused;
         bool marker_unknown; /* a word for VmDisk= was refused, or something could not be read */
 } Config;
 
 /* Where it comes from; everything is borrowed, and NULL is what is not there. */
 typedef struct ConfigSources {
-        const char *root;    /* of the config files; "" is the system's own */
+        const char *root;    /* of the config files; "" is the system's own, NULL reads none */
         const char *initrd;  /* what the initrd has set the pool up by: the text of its Config */
         const char *refused; /* what the initrd refused: the text of its Refusals */
         const char *conf;    /* credential ccvm.conf: a config file's text */
@@ -51,11 +83,69 @@ typedef struct ConfigSources {
         int initrd_error, conf_error, vm_disk_error, cmdline_error;
 } ConfigSources;
 
-/* Reads all of that, in the order of config files, credentials, command line, and warns of what it does not
- * use. The credential ccvm.fallback comes last and so wins; a word in it that Fallback= does not take counts
- * as "fail". With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs
- * the initrd's word stands, with a warning. Where that word is lost, Fallback= is fail. -ENOMEM is the only
- * error. The caller calls config_done(). */
+/* Reads all of that, in the order of config files, credentials, command line. The credential ccvm.fallback
+ * comes last and so wins; a word in it that Fallback= does not take counts as "fail". With sources->initrd
+ * only Mounts= and NixStore= can still be changed; for all else that differs the initrd's word stands, and
+ * the other is refused. Where that word is lost, Fallback= is fail. -ENOMEM is the only error. The caller
+ * calls config_done(). */
 int config_load(Config *c, const ConfigSources *sources);
 
+/* Reads what one system has, with root before each path: the config files, the credentials in the directory
+ * credentials (NULL: not passed on) or, but for the initrd, as the initrd has copied them, and for the real
+ * root of an initrd that has set the pool up what it did that by. The rest as config_load(). */
+typedef struct ConfigSystem {
+        const char *root, *credentials, *cmdline;
+        int cmdline_error; /* as in ConfigSources */
+        bool in_initrd;
+} ConfigSystem;
+int config_load_system(Config *c, const ConfigSystem *system);
+
+/* Reads c->text back from the file at path. What is no such text is damaged, and counts as VmDisk=yes with
+ * what an unreadable text counts as: -EBADMSG, -ENOMEM, or the errors of file_read(). The caller calls
+ * config_done(). */
+int config_load_text(Config *c, const char *path);
+
+/* Reads the kernel command line, or $SYSTEMD_PROC_CMDLINE, as systemd's generators do in tests. The caller
+ * frees it. The errors of file_read(). */
+int config_read_cmdline(char **ret);
+
+/* Returns whether an initrd has set the pool up, or tried to, by the marker below root. */
+bool config_initrd_has_attempted(const char *root);
+
+/* Returns what is done without the disk. What fails in a running system takes nothing from it: it stays in
+ * the RAM that it had. */
+Fallback config_fallback(const Config *c);
+
 void config_done(Config *c);
+
+/* The options: their names, what they accept, and what they do to a Config (options.c). */
+
+typedef struct Option Option;
+
+struct Option {
+        const char *key;  /* in [Scratch] */
+        const char *name; /* behind "ccvm." on the kernel command line */
+        /* -EINVAL: a bad value, and c is as it was; -ENOMEM. Of a list it takes what it can: then value
+         * becomes what was taken, and what was not is in c->refused. */
+        int (*parse)(Config *c, const Option *o, char *value);
+        const char *const *words; /* that it takes, with a NULL behind them; or NULL, and */
+        const char *accepts;      /* what it takes instead, in words for people */
+        const char *fallback;     /* the default */
+        size_t offset;            /* of the field, for the parsers that serve several */
+};
+
+extern const Option config_options[_OPTION_MAX];
+
+/* Returns the index of the option with this key in [Scratch], or with this name on the kernel command line;
+ * -ENOENT. */
+int option_find_key(const char *key);
+int option_find_name(const char *name);
+
+/* Lists what it takes, for people. The caller frees it; NULL if out of memory. */
+char *option_accepts(const Option *o);
+
+/* Returns whether it is a boolean, which without a value means yes, as everywhere on the command line. */
+bool option_is_boolean(const Option *o);
+
+/* Frees what the parsers have put into c. */
+void options_done(Config *c);

@@ -57,7 +57,6 @@ static mode_t default_mode(const char *path) {
 int dirspec_parse(const char *text, DirSpec *ret) {
         _cleanup_free_ char *copy = strdup(text);
         DirSpec d = {};
-        int r = 0;
 
         if (!copy)
                 return -ENOMEM;
@@ -69,46 +68,14 @@ int dirspec_parse(const char *text, DirSpec *ret) {
         if (rest || !path_is_clean(path))
                 return -EINVAL;
         d.mode = default_mode(path);
-        if (!isempty(mode))
-                r = parse_mode(mode, &d.mode);
-        if (r >= 0 && !isempty(uid))
-                r = parse_id(uid, &d.uid);
-        if (r >= 0 && !isempty(gid))
-                r = parse_id(gid, &d.gid);
-        if (r >= 0 && !isempty(options))
-                r = parse_options(options, &d);
-        if (r < 0)
-                return r;
+        if ((!isempty(mode) && parse_mode(mode, &d.mode) < 0) ||
+            (!isempty(uid) && parse_id(uid, &d.uid) < 0) || (!isempty(gid) && parse_id(gid, &d.gid) < 0) ||
+            (!isempty(options) && parse_options(options, &d) < 0))
+                return -EINVAL;
 
         d.path = strdup(path);
         if (!d.path)
                 return -ENOMEM;
         *ret = d;
         return 0;
-}
-
-char *dirspec_format(const DirSpec *d) {
-        char *s;
-
-        const char *options[] = { d->dev ? "dev" : NULL, d->suid ? "suid" : NULL,
-                                  d->noexec ? "noexec" : NULL };
-        char words[32] = "";
-
-        for (size_t i = 0; i < ELEMENTSOF(options); i++)
-                if (options[i]) {
-                        strcat(words, words[0] ? "+" : ":");
-                        strcat(words, options[i]);
-                }
-        if (asprintf(&s, "%s:%04o:%u:%u%s", d->path, d->mode, d->uid, d->gid, words) < 0)
-                return NULL;
-        return s;
-}
-
-const char *dirspec_bind_options(const DirSpec *d) {
-        static const char *const options[2][2][2] = {
-                { { "bind", "bind,noexec" }, { "bind,suid", "bind,suid,noexec" } },
-                { { "bind,dev", "bind,dev,noexec" }, { "bind,dev,suid", "bind,dev,suid,noexec" } },
-        };
-
-        return options[d->dev][d->suid][d->noexec];
 }

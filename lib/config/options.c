@@ -1,54 +1,71 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "options.h"
+#include "config.h"
 
 #include <ctype.h>
-#include <inttypes.h>
 
+#include "cmdline.h"
 #include "escape.h"
-#include "log.h"
 #include "parse.h"
 
 static void *option_field(Config *c, const Option *o) {
         return (char *) c + o->offset;
 }
 
+static const char *const booleans[] = { "yes", "no", NULL },
+                         *const vm_disks[] = { "yes", "no", "hotplug", NULL },
+                         *const nix_stores[] = { "no", "upper", "overlay", NULL },
+                         *const file_systems[] = { "ext4", "xfs", "btrfs", NULL },
+                         *const headers[] = { "disk", "ram", NULL },
+                         *const integrities[] = { "no", "hmac-sha256", NULL },
+                         *const fallbacks[] = { "tmpfs", "none", "fail", NULL },
+                         *const on_clones[] = { "warn", "renew", "wipe", NULL };
+
 static int parse_bool_option(Config *c, const Option *o, char *value) {
         int b = parse_boolean(value);
 
-        if (b >= 0)
-                *(bool *) option_field(c, o) = b;
-        return b < 0 ? b : 0;
+        if (b < 0)
+                return b;
+        *(bool *) option_field(c, o) = b;
+        return 0;
 }
 
 static int parse_vm_disk(Config *c, const Option *o, char *value) {
         bool hotplug = streq(value, "hotplug");
-        int r = parse_bool_option(c, o, hotplug ? "yes" : value);
+        int r;
 
-        if (r >= 0)
-                c->hotplug = hotplug;
-        return r;
+        r = parse_bool_option(c, o, hotplug ? "yes" : value);
+        if (r < 0)
+                return r;
+        c->hotplug = hotplug;
+        return 0;
 }
 
-/* One of the words of o->accepts, which is also where the result points: into a constant. */
-static int parse_word(Config *c, const Option *o, char *value) {
-        static const char *const words[] = {
-                "no",    "upper", "overlay", "ext4",        "xfs",  "btrfs", "disk", "ram",
-                "tmpfs", "none",  "fail",    "hmac-sha256", "warn", "renew", "wipe",
-        };
-        size_t l = strlen(value);
-
-        for (const char *p = o->accepts; *p; p += strspn(p, ", ")) {
-                size_t n = strcspn(p, ",");
-                if (n == l && strncmp(p, value, n) == 0)
-                        for (size_t i = 0; i < ELEMENTSOF(words); i++)
-                                if (streq(words[i], value)) {
-                                        *(const char **) option_field(c, o) = words[i];
-                                        return 0;
-                                }
-                p += n;
-        }
+static int find_word(const Option *o, const char *value) {
+        for (unsigned i = 0; o->words[i]; i++)
+                if (streq(o->words[i], value))
+                        return i;
         return -EINVAL;
+}
+
+/* Sets an enum, which has the order of the words. */
+static int parse_word(Config *c, const Option *o, char *value) {
+        int i = find_word(o, value);
+
+        if (i < 0)
+                return i;
+        *(unsigned *) option_field(c, o) = i;
+        return 0;
+}
+
+/* Sets the word itself, a constant. */
+static int parse_name(Config *c, const Option *o, char *value) {
+        int i = find_word(o, value);
+
+        if (i < 0)
+                return i;
+        *(const char **) option_field(c, o) = o->words[i];
+        return 0;
 }
 
 static int parse_serial(Config *c, const Option *o, char *value) {
@@ -123,36 +140,26 @@ static bool path_fits_unit_file(const char *path) {
         return true;
 }
 
-typedef struct MountList {
-        DirSpec entries[CONFIG_MOUNTS_MAX];
-        size_t n;
-} MountList;
-
-static void mount_list_done(MountList *l) {
-        while (l->n > 0)
-                dirspec_done(&l->entries[--l->n]);
-}
-
 /* Why the list does not take d as it is, a constant; NULL if it does. */
-static const char *mount_list_refuses(const MountList *l, const DirSpec *d) {
+static const char *mount_list_refuses(const Config *l, const DirSpec *d) {
         _cleanup_free_ char *unit = NULL;
 
         if (!path_fits_unit_file(d->path))
                 return "not printable ASCII without quotes and backslashes";
         if (path_is_reserved(d->path))
                 return "the system needs what is there";
-        for (const DirSpec *other = l->entries; other < l->entries + l->n; other++)
+        for (const DirSpec *other = l->mounts; other < l->mounts + l->n_mounts; other++)
                 if (streq(other->path, d->path))
                         return "named twice";
-        if (l->n == CONFIG_MOUNTS_MAX)
+        if (l->n_mounts == CONFIG_MOUNTS_MAX)
                 return "more than 32";
         /* With room for where a link leads. */
         return unit_name_from_path(d->path, "sysroot-.mount", &unit) < 0 ? "too long" : NULL;
 }
 
 /* Takes d over. Before those below it: it would cover them if it were mounted last. */
-static void mount_list_insert(MountList *l, DirSpec *d) {
-        DirSpec *at = l->entries, *end = l->entries + l->n;
+static void mount_list_insert(Config *l, DirSpec *d) {
+        DirSpec *at = l->mounts, *end = l->mounts + l->n_mounts;
         const char *rest;
 
         while (at < end && !((rest = startswith(at->path, d->path)) && *rest == '/'))
@@ -160,11 +167,11 @@ static void mount_list_insert(MountList *l, DirSpec *d) {
         memmove(at + 1, at, (char *) end - (char *) at);
         *at = *d;
         *d = (DirSpec) {};
-        l->n++;
+        l->n_mounts++;
 }
 
 /* -ENOMEM; ret_why: a constant if it is not taken, else NULL. */
-static int mount_list_add(MountList *l, const char *text, const char **ret_why) {
+static int mount_list_add(Config *l, const char *text, const char **ret_why) {
         _cleanup_(dirspec_done) DirSpec d = {};
         int r;
 
@@ -184,7 +191,6 @@ static int refuse_mount(Config *c, const Option *o, const char *entry, const cha
 
         if (asprintf(&path, "%s%.*s", entry[0] == '/' ? "" : "/", (int) strcspn(entry, ":"), entry) < 0)
                 return -ENOMEM;
-        log_warning("%s: '%.80s' of %s= is left out: %s.", c->refused.where, entry, o->key, why);
         return refusals_add(&c->refused, o->key, entry, path, "%s", why);
 }
 
@@ -195,7 +201,7 @@ void options_done(Config *c) {
 
 /* An entry that is bad costs itself; a list of such alone costs itself as a whole. */
 static int parse_mounts(Config *c, const Option *o, char *value) {
-        _cleanup_(mount_list_done) MountList list = {};
+        _cleanup_(options_done) Config list = {};
         _cleanup_free_ char *copy = strdup(value);
         char *taken = value, *word, *save;
         const char *why = NULL;
@@ -206,49 +212,79 @@ static int parse_mounts(Config *c, const Option *o, char *value) {
         c->refused.list++;
         for (word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save)) {
                 r = mount_list_add(&list, word, &why);
-                if (r >= 0 && why)
-                        r = refuse_mount(c, o, word, why);
-                else if (r >= 0)
-                        taken = stpcpy(stpcpy(taken, taken == value ? "" : " "), word);
                 if (r < 0)
                         return r;
+                if (!why)
+                        taken = stpcpy(stpcpy(taken, taken == value ? "" : " "), word);
+                else if (refuse_mount(c, o, word, why) < 0)
+                        return -ENOMEM;
         }
-        if (list.n == 0 && why)
+        if (list.n_mounts == 0 && why)
                 return -EINVAL;
         *taken = 0;
 
         refusals_settle(&c->refused);
         options_done(c);
-        memcpy(c->mounts, list.entries, sizeof(c->mounts));
-        c->n_mounts = list.n;
-        list.n = 0;
+        memcpy(c->mounts, list.mounts, sizeof(c->mounts));
+        c->n_mounts = list.n_mounts;
+        list.n_mounts = 0;
         return 0;
 }
 
-#define OPTION(key, name, parse, field, fallback, accepts) \
-        { key, name, parse, accepts, fallback, offsetof(Config, field) }
+#define WORDS(key, name, parse, field, fallback, words) \
+        { key, name, parse, words, NULL, fallback, offsetof(Config, field) }
+#define TEXT(key, name, parse, field, fallback, accepts) \
+        { key, name, parse, NULL, accepts, fallback, offsetof(Config, field) }
 
-const Option options[OPTIONS] = {
-        OPTION("VmDisk", "vm_disk", parse_vm_disk, vm_disk, "no", "yes, no, hotplug"),
-        OPTION("Serial", "serial", parse_serial, serial, "ccvm-scratch", "at most 20 of A-Z a-z 0-9 . _ -"),
-        OPTION("Mounts", "mounts", parse_mounts, mounts, "/scratch:1777",
-               "a list of PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute, each once, none that the system "
-               "needs"),
-        OPTION("NixStore", "nix", parse_word, nix_store, "no", "no, upper, overlay"),
-        OPTION("FileSystem", "fstype", parse_word, file_system, "ext4", "ext4, xfs, btrfs"),
-        OPTION("Header", "header", parse_word, header, "disk", "disk, ram"),
-        OPTION("Integrity", "integrity", parse_word, integrity, "no", "no, hmac-sha256"),
-        OPTION("Discard", "discard", parse_bool_option, discard, "yes", "yes, no"),
-        OPTION("DeviceTimeoutSec", "device_timeout", parse_timeout, device_timeout_sec, "10",
-               "seconds, 1 to 3600"),
-        OPTION("SetupTimeoutSec", "setup_timeout", parse_timeout, setup_timeout_sec, "10",
-               "seconds, 1 to 3600"),
-        OPTION("Fallback", "fallback", parse_word, fallback, "tmpfs", "tmpfs, none, fail"),
-        OPTION("FallbackSize", "tmpfs_size", parse_fallback_size, fallback_size, "50%",
-               "1% to 100%, or bytes with K, M, G or T, at least 1M"),
-        OPTION("OnClone", "on_clone", parse_word, on_clone, "warn", "warn, renew, wipe"),
+const Option config_options[_OPTION_MAX] = {
+        [OPTION_VM_DISK] = WORDS("VmDisk", "vm_disk", parse_vm_disk, vm_disk, "no", vm_disks),
+        [OPTION_SERIAL] = TEXT("Serial", "serial", parse_serial, serial, "ccvm-scratch",
+                               "at most 20 of A-Z a-z 0-9 . _ -"),
+        [OPTION_MOUNTS] = TEXT("Mounts", "mounts", parse_mounts, mounts, "/scratch:1777",
+                               "a list of PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute, each once, none that "
+                               "the system needs"),
+        [OPTION_NIX_STORE] = WORDS("NixStore", "nix", parse_word, nix_store, "no", nix_stores),
+        [OPTION_FILE_SYSTEM] = WORDS("FileSystem", "fstype", parse_name, file_system, "ext4", file_systems),
+        [OPTION_HEADER] = WORDS("Header", "header", parse_word, header, "disk", headers),
+        [OPTION_INTEGRITY] = WORDS("Integrity", "integrity", parse_word, integrity, "no", integrities),
+        [OPTION_DISCARD] = WORDS("Discard", "discard", parse_bool_option, discard, "yes", booleans),
+        [OPTION_DEVICE_TIMEOUT] = TEXT("DeviceTimeoutSec", "device_timeout", parse_timeout,
+                                       device_timeout_sec, "10", "seconds, 1 to 3600"),
+        [OPTION_SETUP_TIMEOUT] = TEXT("SetupTimeoutSec", "setup_timeout", parse_timeout, setup_timeout_sec,
+                                      "10", "seconds, 1 to 3600"),
+        [OPTION_FALLBACK] = WORDS("Fallback", "fallback", parse_word, fallback, "tmpfs", fallbacks),
+        [OPTION_FALLBACK_SIZE] = TEXT("FallbackSize", "tmpfs_size", parse_fallback_size, fallback_size,
+                                      "50%", "1% to 100%, or bytes with K, M, G or T, at least 1M"),
+        [OPTION_ON_CLONE] = WORDS("OnClone", "on_clone", parse_word, on_clone, "warn", on_clones),
 };
 
+int option_find_key(const char *key) {
+        for (int i = 0; i < _OPTION_MAX; i++)
+                if (streq(config_options[i].key, key))
+                        return i;
+        return -ENOENT;
+}
+
+int option_find_name(const char *name) {
+        for (int i = 0; i < _OPTION_MAX; i++)
+                if (cmdline_key_equal(config_options[i].name, name))
+                        return i;
+        return -ENOENT;
+}
+
+char *option_accepts(const Option *o) {
+        char *text = NULL;
+        size_t size;
+        FILE *f = open_memstream(&text, &size);
+
+        if (!f)
+                return NULL;
+        fputs(o->accepts ?: o->words[0], f);
+        for (size_t i = 1; o->words && o->words[i]; i++)
+                fprintf(f, ", %s", o->words[i]);
+        return fclose(f) == 0 ? text : NULL;
+}
+
 bool option_is_boolean(const Option *o) {
-        return o->parse == parse_bool_option || o->parse == parse_vm_disk;
+        return o->words == booleans || o->words == vm_disks;
 }

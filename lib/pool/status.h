@@ -9,31 +9,7 @@
 #include <stdint.h>
 
 #include "failure.h"
-
-#define STATUS_DIRECTORY "/run/ccvm-scratch"
-#define STATUS_PATH STATUS_DIRECTORY "/status.json"
-
-/* What else is there: what was asked for, what of it was refused, and what the initrd had refused
- * (generator/main.c), the marker of an attempt (setup/record.h), the
- * health that was told last (setup/announce.h), and the pool's own mount point. */
-#define ASKED_PATH STATUS_DIRECTORY "/config"
-#define REFUSED_PATH STATUS_DIRECTORY "/refused"
-#define REFUSED_BY_INITRD_PATH STATUS_DIRECTORY "/refused-by-initrd"
-#define ATTEMPTED_PATH STATUS_DIRECTORY "/attempted"
-#define HEALTH_PATH STATUS_DIRECTORY "/health"
-/* Free blocks when what is free was discarded last. */
-#define FREE_PATH STATUS_DIRECTORY "/free"
-/* Name of the device in RAM with the tags of Integrity= (setup/tags.h). */
-#define TAGS_PATH STATUS_DIRECTORY "/tags"
-/* How many sectors did not match their tags (setup/integrity.h); there once there are any. */
-#define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"
-/* While a renewal is under way, or after one that was cut off: numbers of the earlier pools' devices. */
-#define RENEWING_PATH STATUS_DIRECTORY "/renewing"
-/* What is locked by whoever works on the pool (setup/lock.h). */
-#define LOCK_PATH STATUS_DIRECTORY "/lock"
-/* The next renewal is to happen whoever uses the pool. */
-#define FORCE_PATH STATUS_DIRECTORY "/force"
-#define POOL_DIRECTORY STATUS_DIRECTORY "/pool"
+#include "paths.h"
 
 typedef enum State {
         STATE_OFF,       /* no disk was asked for */

@@ -175,7 +175,7 @@ HOSTILE_CONFIG = (
 
 
 WARNINGS = Script(
-    ("warnings", r"""journalctl -b -o cat --no-pager | grep -aoE "bad value .* for [A-Za-z]+=" | grep -aoE "[A-Za-z]+=$" | sort -u"""),
+    ("warnings", r"""journalctl -b -o cat --no-pager | sed -nE "s/.*Not taken: ([A-Za-z]+=).*: takes .*/\1/p" | sort -u"""),
 )
 
 

@@ -124,7 +124,7 @@ def check_warnings(text):
         "/etc/ccvm-scratch.conf:1: no '='",
         "/etc/fstab mounts '/fstab'",
         "'/etc/systemd/system/own.mount' is there",
-        "FileSystem=xfs comes too late",
+        "Not taken: FileSystem=xfs (The system's configuration: comes too late",
     ):
         check(warning in text, f"no warning of {warning!r}: {text}")
 

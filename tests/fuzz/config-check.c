@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "dirspec-format.h"
 #include "fuzz.h"
 #include "parse.h"
 
@@ -81,11 +82,11 @@ void config_check(const Config *c) {
         size_t l = strlen(c->serial);
 
         CHECK(l > 0 && l <= 20 && strspn(c->serial, ALNUM "._-") == l);
-        CHECK(is_one_of(" no upper overlay ", c->nix_store));
+        CHECK(c->nix_store <= NIX_STORE_OVERLAY && c->header <= HEADER_RAM && c->on_clone <= ON_CLONE_WIPE);
+        CHECK(c->integrity <= INTEGRITY_HMAC_SHA256 && c->fallback <= FALLBACK_FAIL);
         CHECK(is_one_of(" ext4 xfs btrfs ", c->file_system));
-        CHECK(is_one_of(" disk ram ", c->header));
-        CHECK(is_one_of(" no hmac-sha256 ", c->integrity));
-        CHECK(is_one_of(" tmpfs none fail ", c->fallback));
+        for (size_t i = 0; i < _OPTION_MAX; i++)
+                CHECK(c->values[i].text && !strpbrk(c->values[i].text, "\n\t\x1b"));
         CHECK(c->device_timeout_sec >= 1 && c->device_timeout_sec <= 3600);
         CHECK(c->setup_timeout_sec >= 1 && c->setup_timeout_sec <= 3600);
         check_fallback_size(c->fallback_size);
@@ -100,15 +101,10 @@ static char *to_cmdline(const Config *c) {
 
         FILE *f = open_memstream(&text, &size);
         CHECK(f);
-        fprintf(f, "ccvm.vm_disk=%s ccvm.serial=%s ccvm.nix=%s ccvm.fstype=%s ccvm.header=%s",
-                c->hotplug   ? "hotplug"
-                : c->vm_disk ? "yes"
-                             : "no",
-                c->serial, c->nix_store, c->file_system, c->header);
-        fprintf(f, " ccvm.integrity=%s ccvm.fallback=%s ccvm.discard=%s ccvm.device_timeout=%" PRIu64,
-                c->integrity, c->fallback, c->discard ? "1" : "0", c->device_timeout_sec);
-        fprintf(f, " ccvm.setup_timeout=%" PRIu64 " ccvm.tmpfs_size=%s \"ccvm.mounts=", c->setup_timeout_sec,
-                c->fallback_size);
+        for (size_t i = 0; i < _OPTION_MAX; i++)
+                if (i != OPTION_MOUNTS && i != OPTION_SETUP_TIMEOUT)
+                        fprintf(f, "ccvm.%s=%s ", config_options[i].name, c->values[i].text);
+        fprintf(f, "ccvm.setup_timeout=%" PRIu64 " \"ccvm.mounts=", c->setup_timeout_sec);
         for (size_t i = 0; i < c->n_mounts; i++) {
                 _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]);
                 CHECK(spec);
@@ -119,33 +115,31 @@ static char *to_cmdline(const Config *c) {
         return text;
 }
 
-/* Where there are no config files. */
-#define NOWHERE "/nonexistent"
-
 static void load(Config *c, const ConfigSources *sources) {
         CHECK(config_load(c, sources) == 0);
         config_check(c);
 }
 
-/* What is written of it for the real root says the same there. */
+/* What is written of it for the other programs, and for the real root, says the same there. */
 static void check_text(const Config *c, const char *expected) {
         _cleanup_(config_done) Config again = {}, over = {};
         _cleanup_free_ char *text = NULL;
 
-        load(&again, &(ConfigSources) { .root = NOWHERE, .conf = c->text, .cmdline = "" });
+        load(&again, &(ConfigSources) { .conf = c->text, .cmdline = "" });
         text = to_cmdline(&again);
-        CHECK(streq(text, expected));
-        load(&over, &(ConfigSources) { .root = NOWHERE, .initrd = c->text, .cmdline = "" });
-        CHECK(!over.initrd_differs);
+        CHECK(streq(text, expected) && streq(again.text, c->text));
+        CHECK(again.refused.n == 0 || streq(c->text, "[Scratch]\n"));
+        load(&over, &(ConfigSources) { .initrd = c->text, .cmdline = "" });
+        CHECK(!over.initrd_differs && over.refused.n == again.refused.n);
 }
 
 void config_load_sources(Config *c, const char *conf, const char *vm_disk, const char *cmdline) {
         _cleanup_(config_done) Config again = {};
         _cleanup_free_ char *once = NULL, *twice = NULL;
 
-        load(c, &(ConfigSources) { .root = NOWHERE, .conf = conf, .vm_disk = vm_disk, .cmdline = cmdline });
+        load(c, &(ConfigSources) { .conf = conf, .vm_disk = vm_disk, .cmdline = cmdline });
         once = to_cmdline(c);
-        load(&again, &(ConfigSources) { .root = NOWHERE, .cmdline = once });
+        load(&again, &(ConfigSources) { .cmdline = once });
         twice = to_cmdline(&again);
         CHECK(streq(once, twice));
         check_text(c, once);

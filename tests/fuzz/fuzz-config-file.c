@@ -12,7 +12,7 @@ static void check_protection(const char *text) {
 
         CHECK(asprintf(&strict, "%s\n\n[Scratch]\nFallback=fail\n", text) >= 0);
         config_load_sources(&c, strict, NULL, "");
-        CHECK(streq(c.fallback, "fail"));
+        CHECK(c.fallback == FALLBACK_FAIL);
 }
 
 void fuzz_target(const char *text, size_t size) {
@@ -22,6 +22,6 @@ void fuzz_target(const char *text, size_t size) {
         check_protection(text);
 
         config_load_sources(&over, text, NULL, "ccvm.vm_disk=0 ccvm.serial=s ccvm.mounts=/m ccvm.nix=upper");
-        CHECK(!over.vm_disk && streq(over.serial, "s") && streq(over.nix_store, "upper"));
+        CHECK(!over.vm_disk && streq(over.serial, "s") && over.nix_store == NIX_STORE_UPPER);
         CHECK(over.n_mounts == 1 && streq(over.mounts[0].path, "/m"));
 }

@@ -4,6 +4,7 @@
  * the boot stands on, and all that is good. */
 
 #include "config-check.h"
+#include "dirspec-format.h"
 #include "escape.h"
 #include "fuzz.h"
 

@@ -5,7 +5,6 @@
 
 #include "fuzz.h"
 #include "refusals.h"
-#include "refused.h"
 
 static void check_printable(const char *s) {
         for (; *s; s++)
@@ -13,15 +12,16 @@ static void check_printable(const char *s) {
 }
 
 static void check_parsed(const char *text) {
-        _cleanup_(refused_done) Refused r = {};
+        _cleanup_(refusals_done) Refusals r = {};
+        char *paths[REFUSALS_MAX + 1];
 
-        CHECK(refused_parse(strdup(text), &r) == 0);
+        CHECK(refusals_parse(&r, text) == 0);
         for (size_t i = 0; i < r.n; i++) {
-                check_printable(r.entries[i].key);
-                check_printable(r.entries[i].value);
-                check_printable(r.entries[i].why);
+                _cleanup_free_ char *all = refusal_to_string(&r.entries[i]);
+                check_printable(all);
         }
-        for (char **p = r.paths; *p; p++) {
+        refusals_list_paths(&r, paths);
+        for (char **p = paths; *p; p++) {
                 CHECK(**p == '/');
                 check_printable(*p);
         }
@@ -30,17 +30,15 @@ static void check_parsed(const char *text) {
 static void check_written(const char *text) {
         _cleanup_(refusals_done) Refusals refusals = { .where = text }, again = {};
         _cleanup_free_ char *path = NULL, *line = NULL, *line_again = NULL;
-        _cleanup_(refused_done) Refused r = {};
+        const Refusal *e = again.entries;
 
         CHECK(asprintf(&path, "/%s", text) >= 0);
         CHECK(refusals_add(&refusals, text, text, path, "%s", text) == 0);
         CHECK(refusals_format(&refusals, &line) == 0);
-        CHECK(refused_parse(strdup(line), &r) == 0 && r.n == 1);
-        CHECK(streq(r.entries[0].key, r.entries[0].value) && r.paths[0] && !r.paths[1]);
-        CHECK(startswith(r.paths[0] + 1, r.entries[0].key) || strlen(r.paths[0]) > 240);
-
-        CHECK(refusals_parse(&again, line) == 0 && refusals_format(&again, &line_again) == 0);
-        CHECK(streq(line, line_again));
+        CHECK(refusals_parse(&again, line) == 0 && again.n == 1);
+        CHECK(streq(e->key, e->value) && e->path[0] == '/');
+        CHECK(startswith(e->path + 1, e->key) || strlen(e->path) > 240);
+        CHECK(refusals_format(&again, &line_again) == 0 && streq(line, line_again));
 }
 
 void fuzz_target(const char *text, size_t size) {

@@ -84,10 +84,11 @@ static void test_reserved(void **state) {
 /* Fallback=, whatever the command line and the text of a file say, with the credential that wins. */
 static void test_demanded_fallback(void **state) {
         static const struct {
-                const char *credential, *fallback;
-        } table[] = { { "", "fail" },      { "yes", "fail" },    { "FAIL", "fail" },
-                      { "none ", "fail" }, { "fail", "fail" },   { "none", "none" },
-                      { NULL, "tmpfs" },   { "tmpfs", "tmpfs" }, { "tmpfs,", "fail" } };
+                const char *credential;
+                Fallback fallback;
+        } table[] = { { "", FALLBACK_FAIL },      { "yes", FALLBACK_FAIL },    { "FAIL", FALLBACK_FAIL },
+                      { "none ", FALLBACK_FAIL }, { "fail", FALLBACK_FAIL },   { "none", FALLBACK_NONE },
+                      { NULL, FALLBACK_TMPFS },   { "tmpfs", FALLBACK_TMPFS }, { "tmpfs,", FALLBACK_FAIL } };
         static const char *const cmdlines[] = { "ccvm.fallback=tmpfs",
                                                 "ccvm.fallback=tmpfs ccvm.fallback=x" };
         static const char *const initrds[] = { NULL, "[Scratch]\nFallback=tmpfs\n" };
@@ -102,7 +103,7 @@ static void test_demanded_fallback(void **state) {
                                                         .fallback = table[i].credential };
 
                         assert_int_equal(config_load(&c, &sources), 0);
-                        assert_string_equal(c.fallback, table[i].fallback);
+                        assert_int_equal(c.fallback, table[i].fallback);
                 }
 }
 
@@ -212,7 +213,7 @@ static void test_refusals(void **state) {
                                                                 .cmdline = "" }),
                          0);
         assert_int_equal(refusals_format(&again.refused, &text_again), 0);
-        assert_string_equal(text_again, "Mounts\t/x\twhy\t/x\n");
+        assert_string_equal(text_again, "Mounts\t/x\twhy\t/x\nnothing\t\t\t\n");
 }
 
 /* What is there and cannot be read does not make anything less strict; what comes over it may. */
@@ -236,14 +237,14 @@ static void test_unreadable(void **state) {
                 else
                         assert_int_equal(mkdir(file, 0755), 0);
                 assert_int_equal(config_load(&c, &sources), 0);
-                assert_string_equal(c.fallback, "fail");
-                assert_string_equal(c.integrity, "hmac-sha256");
+                assert_int_equal(c.fallback, FALLBACK_FAIL);
+                assert_int_equal(c.integrity, INTEGRITY_HMAC_SHA256);
                 assert_true(c.vm_disk);
                 assert_int_equal(c.refused.n, 1);
                 put("/etc/ccvm-scratch.conf.d/x.conf", "[Scratch]\nIntegrity=no\n");
                 assert_int_equal(config_load(&over, &sources), 0);
-                assert_string_equal(over.fallback, "fail");
-                assert_string_equal(over.integrity, "no");
+                assert_int_equal(over.fallback, FALLBACK_FAIL);
+                assert_int_equal(over.integrity, INTEGRITY_NO);
                 assert_int_equal(remove(file), 0);
                 free(TAKE_PTR(file));
                 assert_true(asprintf(&file, "%s/etc/ccvm-scratch.conf.d/x.conf", root) > 0);
@@ -275,7 +276,66 @@ static void test_marker_unknown(void **state) {
                 assert_int_equal(config_load(&c, &sources), 0);
                 assert_int_equal(c.vm_disk, table[i].disk);
                 assert_int_equal(c.marker_unknown, table[i].unknown);
-                assert_string_equal(c.fallback, table[i].conf_error ? "fail" : "tmpfs");
+                assert_int_equal(c.fallback, table[i].conf_error ? FALLBACK_FAIL : FALLBACK_TMPFS);
+        }
+}
+
+/* Where each option stands, in printable ASCII. */
+static void test_where(void **state) {
+        _cleanup_(config_done) Config c = {};
+
+        put("/etc/ccvm-scratch.conf.d/\x1b[2J.conf", "[Scratch]\n\nFileSystem=xfs\nDeviceTimeoutSec=60\n");
+        assert_int_equal(config_load(&c, &(ConfigSources) { .root = root,
+                                                            .vm_disk = "1",
+                                                            .cmdline = "ccvm.integrity=hmac-sha256" }),
+                         0);
+        assert_string_equal(c.values[OPTION_FILE_SYSTEM].where, "/etc/ccvm-scratch.conf.d/\\x1b[2J.conf:3");
+        assert_string_equal(c.values[OPTION_VM_DISK].where, "Credential ccvm.vm-disk");
+        assert_string_equal(c.values[OPTION_INTEGRITY].where, "Kernel command line");
+        assert_string_equal(c.values[OPTION_HEADER].text, "ram");
+        assert_string_equal(c.values[OPTION_HEADER].where, "Integrity=hmac-sha256");
+        assert_string_equal(c.values[OPTION_SETUP_TIMEOUT].text, "60");
+        assert_null(c.values[OPTION_SERIAL].where);
+        assert_int_equal(c.refused.n, 0);
+}
+
+/* The text that the generator leaves reads as it was, and any other counts as the strictest. */
+static void test_text(void **state) {
+        static const char *const good[] = {
+                "[Scratch]\n",
+                "[Scratch]\nVmDisk=yes\nMounts=/a:0700 /b\nFallback=fail\n",
+                "[Scratch]\nDeviceTimeoutSec=60\nSetupTimeoutSec=10\n",
+        };
+        static const char *const bad[] = {
+                "",
+                "\n[Scratch]\n",
+                "[Scratch]\nVmDisk=jes\n",
+                "[Scratch]\nFallback=tmpfs",
+                "[Scratch]\nFallback=tmp",
+                "[Scratch]\nMounts=/a /usr\n",
+                "[Scratch]\nVmDisk=hotplug\nNixStore=upper\n",
+                "[Scratch]\nIntegrity=hmac-sha256\n",
+                "[Scratch]\nColour=red\n",
+        };
+        _cleanup_free_ char *path = NULL;
+
+        assert_true(asprintf(&path, "%s/run/config", root) > 0);
+        for (size_t i = 0; i < ELEMENTSOF(good); i++) {
+                _cleanup_(config_done) Config c = {};
+                put("/run/config", good[i]);
+                assert_int_equal(config_load_text(&c, path), 0);
+                assert_string_equal(c.text, good[i]);
+        }
+        for (size_t i = 0; i <= ELEMENTSOF(bad); i++) {
+                _cleanup_(config_done) Config c = {};
+                if (i < ELEMENTSOF(bad))
+                        put("/run/config", bad[i]);
+                else
+                        assert_int_equal(unlink(path), 0);
+                assert_int_equal(config_load_text(&c, path), i < ELEMENTSOF(bad) ? -EBADMSG : -ENOENT);
+                assert_int_equal(config_fallback(&c), FALLBACK_FAIL);
+                assert_string_equal(c.file_system, "ext4");
+                assert_int_equal(c.integrity, INTEGRITY_HMAC_SHA256);
         }
 }
 
@@ -290,6 +350,8 @@ int main(void) {
                 cmocka_unit_test(test_unreadable),
                 cmocka_unit_test(test_marker_unknown),
                 cmocka_unit_test(test_demanded_fallback),
+                cmocka_unit_test(test_text),
+                cmocka_unit_test(test_where),
         };
 
         return cmocka_run_group_tests(tests, make_root, remove_root);

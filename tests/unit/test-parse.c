@@ -2,7 +2,7 @@
 
 #include "test.h"
 
-#include "dirspec.h"
+#include "../fuzz/dirspec-format.h"
 #include "parse.h"
 
 static void test_boolean(void **state) {

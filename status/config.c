@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The command config of ccvm-scratch(1): the options in force, where each of them stands, and what was
+ * refused.
+ *
+ * When: at any time in the guest, by anybody, and with --root= for an image that was never booted. It reads
+ * what the generator of that system reads, by the same code. It must never change anything. */
+
+#include <json-c/json.h>
+
+#include "config.h"
+#include "fileio.h"
+#include "log.h"
+#include "show.h"
+
+/* The service manager's own, which only root can read; others see the copies of the initrd. */
+#define SYSTEM_CREDENTIALS "/run/credentials/@system"
+
+static int load(Config *c, const char *root) {
+        ConfigSystem system = { .root = "" };
+        _cleanup_free_ char *cmdline = NULL;
+        _cleanup_closedir_ DIR *d = NULL;
+
+        if (root) {
+                d = opendir(root);
+                if (!d)
+                        return log_error_errno(errno, "Failed to open '%s'", root);
+                return config_load(c, &(ConfigSources) { .root = root, .cmdline = "" });
+        }
+        system.cmdline_error = config_read_cmdline(&cmdline);
+        system.cmdline = cmdline ?: "";
+        if (access(SYSTEM_CREDENTIALS, R_OK | X_OK) >= 0)
+                system.credentials = SYSTEM_CREDENTIALS;
+        return config_load_system(c, &system);
+}
+
+static void print_text(const Config *c) {
+        for (size_t i = 0; i < _OPTION_MAX; i++) {
+                int n = printf("%s=%s", config_options[i].key, c->values[i].text);
+                printf("%*s  # %s\n", n < 32 ? 32 - n : 0, "", c->values[i].where ?: "default");
+        }
+        for (const Refusal *e = c->refused.entries; e < c->refused.entries + c->refused.n; e++) {
+                _cleanup_free_ char *text = refusal_to_string(e);
+                printf("Refused: %s\n", text ?: "out of memory");
+        }
+}
+
+static json_object *new_string(const char *s) {
+        return s ? json_object_new_string(s) : NULL;
+}
+
+static void print_json(const Config *c, JsonForm form) {
+        json_object *o = json_object_new_object(), *all = json_object_new_object(),
+                    *refused = json_object_new_array();
+
+        json_object_object_add(o, "options", all);
+        json_object_object_add(o, "refused", refused);
+        for (size_t i = 0; i < _OPTION_MAX; i++) {
+                json_object *option = json_object_new_object();
+                json_object_object_add(option, "value", new_string(c->values[i].text));
+                json_object_object_add(option, "source", new_string(c->values[i].where));
+                json_object_object_add(all, config_options[i].key, option);
+        }
+        for (const Refusal *e = c->refused.entries; e < c->refused.entries + c->refused.n; e++) {
+                json_object *entry = json_object_new_object();
+                json_object_object_add(entry, "key", new_string(e->key));
+                json_object_object_add(entry, "value", new_string(e->value));
+                json_object_object_add(entry, "why", new_string(e->why));
+                json_object_array_add(refused, entry);
+        }
+        puts(json_object_to_json_string_ext(
+                o, JSON_C_TO_STRING_NOSLASHESCAPE |
+                           (form == JSON_PRETTY ? JSON_C_TO_STRING_PRETTY : JSON_C_TO_STRING_PLAIN)));
+        json_object_put(o);
+}
+
+int show_config(const char *root, JsonForm form) {
+        _cleanup_(config_done) Config c = {};
+        int r;
+
+        r = load(&c, root);
+        if (r == -ENOMEM)
+                return log_oom();
+        if (r < 0)
+                return r;
+        if (form == JSON_OFF)
+                print_text(&c);
+        else
+                print_json(&c, form);
+        return c.refused.n > 0;
+}
