@@ -141,7 +141,7 @@ static int parse_options(int argc, char **argv, Options *o) {
                 if (option == 'h')
                         return print_help();
                 if (option == 'V')
-                        return puts("ccvm-scratch " PROJECT_VERSION) < 0;
+                        return puts("ccvm-scratch-run " PROJECT_VERSION) < 0;
                 if (option == '?' || set(s, s->option, optarg ?: "yes", o) < 0)
                         r = -EINVAL; /* getopt says itself what it does not know */
         }

@@ -196,7 +196,7 @@ static int keep_to_initrd(Config *c, const ConfigValue *before, bool demanded) {
                 c->refused.where = "The system's configuration";
                 r = refusals_add(&c->refused, config_options[i].key, text, "",
                                  "comes too late, the initrd has set the pool up with " QUOTED
-                                 ": make the initrd anew",
+                                 ": rebuild the initrd",
                                  QUOTE(before[i].text));
                 if (r >= 0)
                         r = set(c, i, before[i].text, INITRD);

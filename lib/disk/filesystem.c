@@ -72,7 +72,7 @@ static const FileSystem file_systems[] = {
                 .options = OPTIONS,
                 .options_discard = OPTIONS ",discard=async",
                 .trims = true, /* it waits two minutes, and the kernel has no way to say less */
-                .size_min = 16 * MIB,
+                .size_min = 48 * MIB,
         },
 };
 
