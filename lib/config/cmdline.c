@@ -20,8 +20,10 @@ static bool next_word(const char **text, char *word) {
         if (!*p)
                 return false;
         for (; *p && (quote || !strchr(WHITESPACE, *p)); p++)
-                if (quote ? *p == quote : *p == '"' || *p == '\'')
-                        quote = quote ? 0 : *p;
+                if (*p == quote)
+                        quote = 0;
+                else if (!quote && (*p == '"' || *p == '\''))
+                        quote = *p;
                 else
                         *word++ = *p;
         *word = 0;
