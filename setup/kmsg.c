@@ -62,9 +62,10 @@ int kmsg_wait(int fd) {
         return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
-/* For debugging: it is on no console. */
+/* For debugging: it is on no console. Not by dprintf(3), which before glibc 2.37 asks for the position. */
 int kmsg_note_key(void) {
+        static const char line[] = "<7>" KEY_TEXT "\n";
         _cleanup_close_ int fd = open(LOG, O_WRONLY | O_CLOEXEC);
 
-        return fd < 0 || dprintf(fd, "<7>" KEY_TEXT "\n") < 0 ? -errno : 0;
+        return fd < 0 || write(fd, line, strlen(line)) < 0 ? -errno : 0;
 }
