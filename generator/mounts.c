@@ -75,11 +75,14 @@ static int write_mount_unit(const Writer *w, const char *name, const char *descr
 }
 
 /* Binds the pool's directory source to the mount point. d: the entry of Mounts=, for its options; what the
- * pool itself is mounted with is nosuid, nodev. */
+ * pool itself is mounted with is nosuid, nodev. A mount(8) before util-linux 2.39 sets all flags of a bind
+ * anew if one of them is on, and none otherwise: where one is to differ all are said, with noatime, which
+ * the pool has anyway, on. */
 static int write_bind(const Writer *w, const char *source, const char *where, const DirSpec *d) {
         _cleanup_free_ char *to = NULL, *name = NULL, *description = NULL, *from = NULL, *at = NULL,
                             *mount = NULL, *escaped = NULL;
         const Claim *above = claims_find_above(w->claims, where);
+        bool differs = d->dev || d->suid || d->noexec;
         int r;
 
         if (is_claimed(w, where))
@@ -96,7 +99,8 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
         if (!escaped || !at || asprintf(&from, POOL_DIRECTORY "%s", escaped) < 0 ||
             asprintf(&description, "Scratch Pool on %s", at) < 0 ||
             asprintf(&mount, "What=%s\nWhere=%s\nType=none\nOptions=bind%s%s%s%s%s\n", from, at,
-                     d->dev ? ",dev" : "", d->suid ? ",suid" : "", d->noexec ? ",noexec" : "",
+                     !differs ? "" : d->dev ? ",noatime,dev" : ",noatime,nodev",
+                     !differs ? "" : d->suid ? ",suid" : ",nosuid", d->noexec ? ",noexec" : "",
                      above && above->nofail ? ",nofail" : "", above && above->netdev ? ",_netdev" : "") < 0)
                 return log_oom();
         return write_mount_unit(w, name, description, from, at, "", mount);

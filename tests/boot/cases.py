@@ -236,6 +236,7 @@ def mounts():
     check_equal(report.lines("devices"), ["/scratch"], "where a device node works")
     check_equal(report.lines("suid"), ["0", "65534"], "user that a set-user-ID program runs as")
     check_equal(report.lines("noexec"), ["refused"], "a program where there is noexec")
+    check("rw,nosuid,nodev,noexec," in report.mount("/data")["options"], f"options of /data: {report.mount('/data')['options']}")
     for target in ("/scratch", "/var/tmp", "/data", "/var/lib/containers"):
         check_equal(report.mount(target)["source"], f"{SOURCE}[{target}]", f"source of {target}")
     check_equal(report.status["mounts"], ["/scratch", "/var/tmp", "/data", "/var/lib/containers", "/nix/.rw-store", "/nix/store"], "mounts")

@@ -168,4 +168,4 @@ def renew():
     check_equal(report.lines("units"), ["active"] * 4, "units that go on")
     # A disk of a busy host is slow to discard: what is left for later has a note.
     files = [name for name in report.lines("files") if name != "free"]
-    check_equal(files, ["attempted", "config", "lock", "mapping", "pool", "status.json"], "files in /run/ccvm-scratch")
+    check_equal(files, ["attempted", "config", "lock", "made", "mapping", "pool", "status.json"], "files in /run/ccvm-scratch")
