@@ -6,11 +6,11 @@
 #include <inttypes.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
 
 #include "clock.h"
 #include "fileio.h"
 #include "log.h"
+#include "mountcalls.h"
 #include "parse.h"
 
 #define ZRAM_CONTROL "/sys/class/zram-control"
