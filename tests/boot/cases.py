@@ -154,7 +154,7 @@ systemctl is-active ccvm-scratch-tmpfs.service"""),
 )
 
 
-@case(seconds=16, quick=True)
+@case(seconds=16, quick=True, oldstable=True)
 def luks():
     """The main job: both mounts on dm-crypt, and next to nothing allocated on the host."""
     image = Image(directory() / "disk", 20 * GIB)
@@ -262,7 +262,7 @@ def check_nothing(report):
     check_equal(report.mount("/scratch"), None, "/scratch")
 
 
-@case(seconds=11, quick=True)
+@case(seconds=11, quick=True, oldstable=True)
 def no_marker():
     """Nothing is asked for: nothing emitted, nothing mounted, and the disk that is there is left alone."""
     image = Image(directory() / "disk", 64 * MIB)
@@ -309,7 +309,7 @@ def credential():
     check("Fallback=fail" in report.lines("data"), "what Fallback= is")
 
 
-@case(seconds=18)
+@case(seconds=18, oldstable=True)
 def header_in_ram():
     """Nothing on the image is structured: no LUKS header, and no other trace. With xfs, and on virtio-scsi."""
     image = Image(directory() / "disk", 2 * GIB)
