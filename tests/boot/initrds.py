@@ -9,7 +9,7 @@ from vm import VM, Image, build_guest, check
 SCRIPT = OVERLAY_SCRIPT + Script(("debian", "ls /usr/share/zsh/vendor-completions"))
 
 
-@case(seconds=60)
+@case(seconds=60, since_systemd=256)  # as old is a mkosi that can make it
 def mkosi_initrd():
     """The Debian package, installed by name into the image and into mkosi's own initrd."""
     image = Image(directory() / "disk", 20 * GIB)

@@ -155,7 +155,7 @@ SOFT_REBOOT = second_userspace()
 IN_USE = second_userspace(before=KEEP_STORE)
 
 
-@case(seconds=45, counted=True)
+@case(seconds=45, counted=True, since_systemd=254)
 def soft_reboot():
     """A new userspace on the same kernel: a new key and a new file system, and nothing of the old one."""
     report = reboot_userspace("soft-reboot", SOFT_REBOOT, AUTHENTICATED)
@@ -166,7 +166,7 @@ def soft_reboot():
     check(not set(report.lines("first")) & set(report.lines("table")), "the mapping is the one from before")
 
 
-@case(seconds=45, counted=True)
+@case(seconds=45, counted=True, since_systemd=254)
 def soft_reboot_in_use():
     """Where /nix/store stays mounted, as NixOS has it, so does the disk below it, with all that is on it."""
     report = reboot_userspace("soft-reboot-in-use", IN_USE)

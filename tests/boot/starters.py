@@ -170,7 +170,7 @@ class MkosiVM(ConsoleVM):
         ]
 
 
-@case(seconds=30)
+@case(seconds=30, since_systemd=256)
 def mkosi_vm():
     """mkosi.conf has the disk and the marker."""
     left = set(pathlib.Path("/var/tmp").glob("mkosi-drive-*"))
