@@ -99,9 +99,14 @@ static int write_bind(const Writer *w, const char *source, const char *where, co
         if (!escaped || !at || asprintf(&from, POOL_DIRECTORY "%s", escaped) < 0 ||
             asprintf(&description, "Scratch Pool on %s", at) < 0 ||
             asprintf(&mount, "What=%s\nWhere=%s\nType=none\nOptions=bind%s%s%s%s%s\n", from, at,
-                     !differs ? "" : d->dev ? ",noatime,dev" : ",noatime,nodev",
-                     !differs ? "" : d->suid ? ",suid" : ",nosuid", d->noexec ? ",noexec" : "",
-                     above && above->nofail ? ",nofail" : "", above && above->netdev ? ",_netdev" : "") < 0)
+                     !differs ? ""
+                     : d->dev ? ",noatime,dev"
+                              : ",noatime,nodev",
+                     !differs  ? ""
+                     : d->suid ? ",suid"
+                               : ",nosuid",
+                     d->noexec ? ",noexec" : "", above && above->nofail ? ",nofail" : "",
+                     above && above->netdev ? ",_netdev" : "") < 0)
                 return log_oom();
         return write_mount_unit(w, name, description, from, at, "", mount);
 }
