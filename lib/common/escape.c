@@ -4,6 +4,8 @@
 
 #include <ctype.h>
 
+#include "text.h"
+
 bool path_is_clean(const char *path) {
         if (path[0] != '/')
                 return false;
@@ -42,19 +44,16 @@ void path_simplify(char *path) {
         *to = 0;
 }
 
-int unit_name_from_path(const char *path, const char *suffix, char **ret) {
+char *unit_name_from_path(const char *path, const char *suffix) {
         _cleanup_free_ char *name = NULL;
         size_t n = 0;
 
         if (!path_is_clean(path))
-                return -EINVAL;
+                return NULL;
 
         /* The first slash is not part of the name; root alone keeps its own, as "-". */
         const char *p = path[1] ? path + 1 : path;
-        name = malloc(strlen(p) * 4 + strlen(suffix) + 1);
-        if (!name)
-                return -ENOMEM;
-
+        name = need_memory(malloc(strlen(p) * 4 + strlen(suffix) + 1));
         for (const char *start = p; *p; p++)
                 if (*p == '/')
                         name[n++] = '-';
@@ -63,19 +62,13 @@ int unit_name_from_path(const char *path, const char *suffix, char **ret) {
                 else
                         n += sprintf(name + n, "\\x%02x", (unsigned char) *p);
         strcpy(name + n, suffix);
-        if (strlen(name) > 255)
-                return -EINVAL;
-
-        *ret = TAKE_PTR(name);
-        return 0;
+        return strlen(name) > 255 ? NULL : TAKE_PTR(name);
 }
 
 /* s with the character before[i] in front of each special[i]. */
 static char *escape_with(const char *s, const char *special, const char *before) {
-        char *e = malloc(strlen(s) * 2 + 1), *p = e;
+        char *e = need_memory(malloc(strlen(s) * 2 + 1)), *p = e;
 
-        if (!e)
-                return NULL;
         for (; *s; s++) {
                 const char *hit = strchr(special, *s);
                 if (hit)
@@ -92,9 +85,6 @@ char *specifier_escape(const char *s) {
 
 char *exec_escape(const char *s) {
         _cleanup_free_ char *e = escape_with(s, "%$\\\"", "%$\\\\");
-        char *quoted;
 
-        if (!e || asprintf(&quoted, "\"%s\"", e) < 0)
-                return NULL;
-        return quoted;
+        return text_format("\"%s\"", e);
 }
