@@ -51,14 +51,6 @@ static char *list_relabeling(const Writer *w, const char *key) {
         return text;
 }
 
-/* Bounds the wait for the disk. On the device, not on the service: JobTimeoutSec= there would count the
- * running program too, and the fallback would be mounted while mkfs still runs. */
-static void write_device(Writer *w, const char *device) {
-        _cleanup_free_ char *name = text_format("%s" DROP_IN, device);
-
-        unit_write(w, name, "[Unit]\nJobRunningTimeoutSec=%" PRIu64 "s\n", w->config->device_timeout_sec);
-}
-
 /* The cipher's modules from the tree in which the kernel does not look. By their aliases, as the kernel asks
  * for them; whose CPU cannot do it, or who has it built in, has nothing to load. */
 static const char load_modules[] = "ExecStartPre=+-modprobe --dirname=" MODULES " --all --quiet \\\n"
@@ -102,7 +94,8 @@ static const char *power_off(const Config *c) {
 static void write_pool(Writer *w) {
         const Config *c = w->config;
         _cleanup_free_ char *node = text_format("/dev/disk/by-id/virtio-%s", c->values[OPTION_SERIAL].text),
-                            *device = unit_name_from_path(node, ".device");
+                            *device = unit_name_from_path(node, ".device"),
+                            *wait = text_format("%s" DROP_IN, device);
 
         if (c->vm_disk)
                 write_luks(w, node, device);
@@ -114,28 +107,13 @@ static void write_pool(Writer *w) {
                         unit_enable(w, UNIT_DIR, LUKS_SERVICE, "systemd-udev-trigger.service");
                 return;
         }
+        /* The wait is bounded on the device, not on the service: JobTimeoutSec= there would count the
+         * running program too, and the fallback would be mounted while mkfs still runs. */
         if (c->vm_disk)
-                write_device(w, device);
+                unit_write(w, wait, "[Unit]\nJobRunningTimeoutSec=%" PRIu64 "s\n", c->device_timeout_sec);
         unit_write(w, "ccvm-scratch-tmpfs.service" DROP_IN, "[Unit]\nBefore=%s\n%s", writer_target(w),
                    power_off(c));
         unit_enable(w, UNIT_DIR, c->vm_disk ? LUKS_SERVICE : "ccvm-scratch-tmpfs.service", writer_target(w));
-}
-
-/* What Mounts= and NixStore= say here, and did not say in the initrd. */
-static void write_directories(Writer *w) {
-        if (unit_write(w, DIRECTORIES_SERVICE,
-                       "[Unit]\n"
-                       "Description=Directories That the Initrd Has Not Made in the Scratch Pool\n"
-                       "Documentation=man:ccvm-scratch-generator(8)\n"
-                       "DefaultDependencies=no\n"
-                       "ConditionPathIsMountPoint=" POOL_DIRECTORY "\n"
-                       "Before=local-fs.target\n"
-                       "\n"
-                       "[Service]\n"
-                       "Type=oneshot\n"
-                       "RemainAfterExit=yes\n"
-                       "ExecStart=" SETUP " directories\n"))
-                unit_enable(w, "..", DIRECTORIES_SERVICE, "local-fs.target");
 }
 
 /* Whether the early boot must not wait for all mounts: what one of them needs may itself wait for it. */
@@ -240,7 +218,7 @@ void units_write(Writer *w) {
         if (writer_in_initrd(w))
                 return;
         if (w->config->initrd_differs)
-                write_directories(w);
+                unit_enable(w, UNIT_DIR, DIRECTORIES_SERVICE, "local-fs.target");
         write_check(w);
         write_around_pool(w);
 }

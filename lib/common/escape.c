@@ -7,41 +7,29 @@
 #include "text.h"
 
 bool path_is_clean(const char *path) {
-        if (path[0] != '/')
-                return false;
-        if (streq(path, "/"))
-                return true;
-        for (const char *p = path; *p; p++) {
+        _cleanup_free_ char *closed = text_format("%s/", path);
+
+        for (const char *p = path; *p; p++)
                 if ((unsigned char) *p < ' ' || *p == 0x7f)
                         return false;
-                if (*p != '/')
-                        continue;
-                const char *component = p + 1;
-                size_t l = strcspn(component, "/");
-                if (l == 0 || (l == 1 && component[0] == '.') ||
-                    (l == 2 && strncmp(component, "..", 2) == 0))
-                        return false;
-        }
-        return true;
+        return streq(path, "/") || (path[0] == '/' && !strstr(closed, "//") && !strstr(closed, "/./") &&
+                                    !strstr(closed, "/../"));
 }
 
 void path_simplify(char *path) {
-        bool absolute = path[0] == '/';
-        char *to = path;
+        char *to = path, *rest = path;
 
-        for (const char *from = path; *from;) {
-                size_t slashes = strspn(from, "/"), l = strcspn(from += slashes, "/");
-                if (l > 0 && !(l == 1 && from[0] == '.')) {
-                        if (slashes > 0)
-                                *to++ = '/';
-                        memmove(to, from, l);
-                        to += l;
-                }
-                from += l;
-        }
-        if (absolute && to == path)
+        if (path[0] != '/')
+                return;
+        for (char *name; (name = strsep(&rest, "/"));) {
+                size_t l = strlen(name);
+                if (l == 0 || streq(name, "."))
+                        continue;
                 *to++ = '/';
-        *to = 0;
+                memmove(to, name, l);
+                to += l;
+        }
+        strcpy(to, to == path ? "/" : "");
 }
 
 char *unit_name_from_path(const char *path, const char *suffix) {

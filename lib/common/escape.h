@@ -11,7 +11,7 @@
 bool path_is_clean(const char *path);
 
 /* Takes out of an absolute path what systemd's path_simplify() does: repeated slashes, one at its end, and
- * "." between them. */
+ * "." between them. A relative one stays. */
 void path_simplify(char *path);
 
 /* The unit name for a clean path, as "systemd-escape --path" makes it, with suffix (".mount") appended; root

@@ -35,20 +35,22 @@ static void walk_done(Walk *w) {
         free(w->rest);
 }
 
-/* Nothing is asked of a server, or of a file system that has failed. */
-static int look(int fd, struct statx *ret) {
-        return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
-                     STATX_TYPE | STATX_MODE | STATX_UID, ret) < 0
-                       ? -errno
-                       : 0;
+/* Asks nothing of a server, or of a file system that has failed. What tells nothing of itself may be
+ * anybody's directory. */
+static struct statx look(int fd) {
+        struct statx sx;
+
+        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+                  STATX_TYPE | STATX_MODE | STATX_UID, &sx) < 0)
+                return (struct statx) { .stx_mode = S_IFDIR, .stx_uid = UINT32_MAX };
+        return sx;
 }
 
-/* Goes on at fd, which is taken over. What tells nothing of itself may be anybody's. */
+/* Goes on at fd, which is taken over. */
 static void step_to(Walk *w, int fd) {
         safe_close(w->fd);
         w->fd = fd;
-        if (look(fd, &w->here) < 0)
-                w->here = (struct statx) { .stx_uid = UINT32_MAX };
+        w->here = look(fd);
         w->bendable |= w->here.stx_uid != 0 || (w->here.stx_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
@@ -122,8 +124,6 @@ static int open_name(const Walk *w, const char *name) {
 
 static int step(Walk *w, const char *name) {
         _cleanup_close_ int fd = -EBADF;
-        struct statx sx;
-        int r;
 
         if (streq(name, "."))
                 return 0;
@@ -132,10 +132,10 @@ static int step(Walk *w, const char *name) {
         fd = open_name(w, name);
         if (fd < 0)
                 return -errno;
-        r = look(fd, &sx);
-        if (r >= 0 && S_ISLNK(sx.stx_mode))
+        const struct statx sx = look(fd);
+        if (S_ISLNK(sx.stx_mode))
                 return follow(w, fd, &sx);
-        if (r >= 0 && !S_ISDIR(sx.stx_mode))
+        if (!S_ISDIR(sx.stx_mode))
                 return -ENOTDIR;
         text_append(&w->path, "/%s", name);
         step_to(w, TAKE_FD(fd));

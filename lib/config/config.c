@@ -28,9 +28,10 @@ typedef struct Loader {
 } Loader;
 
 /* Adds what stands at where to what was refused. */
-static void refuse(Config *c, const char *where, const char *key, const char *value, const char *why) {
+static void refuse(Config *c, const char *where, const char *key, const char *value, const char *why,
+                   const char *instead) {
         c->refused.where = where;
-        refusals_add(&c->refused, key, value, "", "%s", why);
+        refusals_add(&c->refused, key, value, "", "%s%s", why, instead);
 }
 
 /* Sets option i, or refuses the value, and it stays as it is. where: NULL for the default. */
@@ -62,32 +63,26 @@ static void on_cmdline_word(const char *key, const char *value, void *userdata) 
 
         if (!name)
                 return;
-        i = option_find_name(name);
+        i = option_find(name, true);
         if (i < 0)
-                refuse(c, CMDLINE, key, value ?: "", "unknown option");
+                refuse(c, CMDLINE, key, value ?: "", "unknown option", "");
         else
                 set(c, i, value ?: option_is_boolean(&config_options[i]) ? "yes" : "", CMDLINE);
 }
 
 static void on_file_line(unsigned line, const char *section, const char *key, const char *value,
                          void *userdata) {
-        _cleanup_free_ char *where = NULL, *why = NULL;
         Loader *l = userdata;
-        int i;
+        _cleanup_free_ char *where = text_format("%s:%u", l->file, line);
+        bool ours = key && streq(section, "Scratch");
+        int i = ours ? option_find(key, false) : -ENOENT;
 
-        where = text_format("%s:%u", l->file, line);
-        if (!key) {
-                why = text_format("%s; the line is ignored", value);
-                refuse(l->config, where, "", "", why);
-                return;
-        }
-        if (!streq(section, "Scratch"))
-                return;
-        l->in_section = true;
-        i = option_find_key(key);
-        if (i < 0)
-                refuse(l->config, where, key, value, "unknown key");
-        else
+        l->in_section |= ours;
+        if (!key)
+                refuse(l->config, where, "", "", value, "; the line is ignored");
+        else if (ours && i < 0)
+                refuse(l->config, where, key, value, "unknown key", "");
+        else if (ours)
                 set(l->config, i, value, where);
 }
 
@@ -97,7 +92,7 @@ static void load_text(Config *c, const char *text, const char *name) {
 
         conffile_parse(text, on_file_line, &l);
         if (!l.in_section && text[strspn(text, " \t\r\n")])
-                refuse(c, name, "", "", "nothing in a section [Scratch]");
+                refuse(c, name, "", "", "nothing in a section [Scratch]", "");
 }
 
 /* counts_as: what is done instead. */

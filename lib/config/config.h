@@ -127,10 +127,9 @@ struct Option {
 
 extern const Option config_options[_OPTION_MAX];
 
-/* Returns the index of the option with this key in [Scratch], or with this name on the kernel command line;
- * -ENOENT. */
-int option_find_key(const char *key);
-int option_find_name(const char *name);
+/* Returns the index of the option with this key in [Scratch], or for the kernel command line with this name
+ * behind "ccvm.", in which "-" and "_" are the same; -ENOENT. */
+int option_find(const char *word, bool for_cmdline);
 
 /* Lists what it takes, for people. The caller frees it. */
 char *option_accepts(const Option *o);

@@ -236,16 +236,10 @@ const Option config_options[_OPTION_MAX] = {
         [OPTION_ON_CLONE] = WORDS("OnClone", "on_clone", parse_word, on_clone, "warn", on_clones),
 };
 
-int option_find_key(const char *key) {
+int option_find(const char *word, bool for_cmdline) {
         for (int i = 0; i < _OPTION_MAX; i++)
-                if (streq(config_options[i].key, key))
-                        return i;
-        return -ENOENT;
-}
-
-int option_find_name(const char *name) {
-        for (int i = 0; i < _OPTION_MAX; i++)
-                if (cmdline_key_equal(config_options[i].name, name))
+                if (for_cmdline ? cmdline_key_equal(config_options[i].name, word)
+                                : streq(config_options[i].key, word))
                         return i;
         return -ENOENT;
 }
