@@ -8,6 +8,7 @@
 #include "escape.h"
 #include "parse.h"
 #include "place.h"
+#include "text.h"
 
 /* Those that systemd takes for such (fstype_is_network()), as far as an fstab has them. */
 static bool is_network(const char *type) {
@@ -24,57 +25,35 @@ static bool is_network(const char *type) {
 
 /* path: as it is, or below /sysroot (as NixOS writes it in its initrd). type and options: of mount(8), or
  * NULL. */
-static int add(Claims *c, const char *source, const char *path, const char *type, const char *options) {
+static void add(Claims *c, const char *source, const char *path, const char *type, const char *options) {
         struct mntent m = { .mnt_opts = (char *) options ?: "" };
-        _cleanup_free_ char *simple = strdup(path), *where = NULL;
+        _cleanup_free_ char *simple = text_copy(path);
+        char *where;
 
-        if (!simple)
-                return -ENOMEM;
         path_simplify(simple);
         const char *below = startswith(simple, "/sysroot"), *clean = below && *below == '/' ? below : simple;
         if (!path_is_clean(clean))
-                return 0; /* "none", or one with "..", which systemd does not mount either */
+                return; /* "none", or one with "..", which systemd does not mount either */
         if (!c->root || place_resolve(c->root, clean, &where) < 0)
-                where = strdup(clean);
-        if (!where)
-                return -ENOMEM;
-        Claim *claims = reallocarray(c->claims, c->n + 1, sizeof(Claim));
-        if (!claims)
-                return -ENOMEM;
-        c->claims = claims;
-        claims[c->n] = (Claim) {
-                .where = TAKE_PTR(where),
+                where = text_copy(clean);
+        c->claims = need_memory(reallocarray(c->claims, c->n + 1, sizeof(Claim)));
+        c->claims[c->n++] = (Claim) {
+                .where = where,
                 .source = source,
                 .noauto = hasmntopt(&m, "noauto"),
                 .nofail = hasmntopt(&m, "nofail"),
                 .netdev = hasmntopt(&m, "_netdev") || is_network(type ?: ""),
         };
-        c->n++;
-        return 0;
 }
 
 /* source: what warnings call the file. */
-static int add_file(Claims *c, const char *root, const char *path, const char *source) {
-        _cleanup_free_ char *full = NULL;
-        struct mntent *m;
-        int r = 0;
+static void add_file(Claims *c, const char *root, const char *path, const char *source) {
+        _cleanup_free_ char *full = text_format("%s%s", root, path);
+        _cleanup_fclose_ FILE *f = setmntent(full, "re");
 
-        if (asprintf(&full, "%s%s", root, path) < 0)
-                return -ENOMEM;
-        FILE *f = setmntent(full, "re");
-        if (!f)
-                return 0;
-        while (r >= 0 && (m = getmntent(f)))
+        for (struct mntent *m; f && (m = getmntent(f));)
                 if (!streq(m->mnt_type, "swap"))
-                        r = add(c, source, m->mnt_dir, m->mnt_type, m->mnt_opts);
-        endmntent(f);
-        return r;
-}
-
-static int add_credential(Claims *c) {
-        const char *directory = getenv("CREDENTIALS_DIRECTORY");
-
-        return directory ? add_file(c, directory, "/fstab.extra", "credential fstab.extra") : 0;
+                        add(c, source, m->mnt_dir, m->mnt_type, m->mnt_opts);
 }
 
 typedef struct Words {
@@ -83,46 +62,39 @@ typedef struct Words {
         bool fstab; /* is to be read */
 } Words;
 
-/* An option that the initrd takes with "rd." before it, or, where it is meant for both, as it is. */
-static const char *option_name(const Words *w, const char *key) {
-        return w->initrd ? startswith(key, "rd.") ?: key : key;
-}
-
 /* WHAT:WHERE[:TYPE[:OPTIONS]] (systemd-fstab-generator(8)) */
-static int on_word(const char *key, const char *value, void *userdata) {
+static void on_word(const char *key, const char *value, void *userdata) {
         Words *w = userdata;
 
-        key = option_name(w, key);
-        if (value && cmdline_key_equal(key, "fstab")) {
+        key = w->initrd ? startswith(key, "rd.") ?: key : key; /* without "rd.": for both */
+        if (!value)
+                return;
+        if (cmdline_key_equal(key, "fstab"))
                 w->fstab = parse_boolean(value) != 0;
-                return 0;
-        }
-        if (!value || !cmdline_key_equal(key, "systemd.mount-extra"))
-                return 0;
+        if (!cmdline_key_equal(key, "systemd.mount-extra"))
+                return;
 
-        _cleanup_free_ char *copy = strdup(value);
+        _cleanup_free_ char *copy = text_copy(value);
         char *rest = copy;
-        if (!copy)
-                return -ENOMEM;
         (void) strsep(&rest, ":");
         const char *where = strsep(&rest, ":"), *type = strsep(&rest, ":");
-        return where ? add(w->claims, "systemd.mount-extra=", where, type, rest) : 0;
+        if (where)
+                add(w->claims, "systemd.mount-extra=", where, type, rest);
 }
 
-int claims_load(Claims *c, const char *root, bool initrd, const char *cmdline) {
-        const char *own = getenv("SYSTEMD_FSTAB"), *sysroot = getenv("SYSTEMD_SYSROOT_FSTAB");
+void claims_load(Claims *c, const char *root, bool initrd, const char *cmdline) {
+        const char *own = getenv("SYSTEMD_FSTAB"), *sysroot = getenv("SYSTEMD_SYSROOT_FSTAB"),
+                   *credentials = getenv("CREDENTIALS_DIRECTORY");
         Words w = { .claims = c, .initrd = initrd, .fstab = true };
-        int r;
 
         *c = (Claims) { .root = initrd ? NULL : root };
-        r = cmdline_parse(cmdline, on_word, &w);
-        if (r >= 0)
-                r = add_credential(c);
-        if (r >= 0 && w.fstab)
-                r = add_file(c, root, own ?: "/etc/fstab", "/etc/fstab");
-        if (r >= 0 && w.fstab && initrd)
-                r = add_file(c, root, sysroot ?: "/sysroot/etc/fstab", "/sysroot/etc/fstab");
-        return r;
+        cmdline_parse(cmdline, on_word, &w);
+        if (credentials)
+                add_file(c, credentials, "/fstab.extra", "credential fstab.extra");
+        if (w.fstab)
+                add_file(c, root, own ?: "/etc/fstab", "/etc/fstab");
+        if (w.fstab && initrd)
+                add_file(c, root, sysroot ?: "/sysroot/etc/fstab", "/sysroot/etc/fstab");
 }
 
 const Claim *claims_find(const Claims *c, const char *path) {
@@ -134,13 +106,13 @@ const Claim *claims_find(const Claims *c, const char *path) {
 
 const Claim *claims_find_above(const Claims *c, const char *path) {
         const Claim *found = NULL;
-        size_t longest = 1; /* the root is mounted in any case */
+        ptrdiff_t longest = 1; /* the root is mounted in any case */
 
         for (size_t i = 0; i < c->n; i++) {
-                const char *where = c->claims[i].where, *rest = startswith(path, where);
-                if (rest && *rest == '/' && strlen(where) > longest) {
+                const char *rest = startswith(path, c->claims[i].where);
+                if (rest && *rest == '/' && rest - path > longest) {
                         found = &c->claims[i];
-                        longest = strlen(where);
+                        longest = rest - path;
                 }
         }
         return found;

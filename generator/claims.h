@@ -20,8 +20,8 @@ typedef struct Claims {
 
 /* Reads the fstab below root, in the initrd that of the system to come too (as far as it is mounted), the
  * credential fstab.extra, and systemd.mount-extra= of cmdline. A file that is not there has no lines.
- * -ENOMEM. The caller calls claims_done(), also after an error. */
-int claims_load(Claims *c, const char *root, bool initrd, const char *cmdline);
+ * The caller calls claims_done(). */
+void claims_load(Claims *c, const char *root, bool initrd, const char *cmdline);
 
 /* The line that mounts path itself; NULL if none does. */
 const Claim *claims_find(const Claims *c, const char *path);

@@ -24,6 +24,7 @@
 #include "paths.h"
 #include "rules.h"
 #include "services.h"
+#include "text.h"
 
 static bool in_initrd(void) {
         const char *e = getenv("SYSTEMD_IN_INITRD");
@@ -40,50 +41,44 @@ static bool in_initrd(void) {
  * initial namespace has the kernel, the command line and the disks for itself. */
 static bool in_container(const char *root) {
         const char *e = getenv("SYSTEMD_VIRTUALIZATION");
-        _cleanup_free_ char *path = NULL;
-        char namespace[sizeof(INITIAL_PID_NAMESPACE) + 1];
+        _cleanup_free_ char *path = text_format("%s/proc/self/ns/pid", root);
+        char namespace[sizeof(INITIAL_PID_NAMESPACE) + 1] = "";
 
-        if (!e || !startswith(e, "container:") || asprintf(&path, "%s/proc/self/ns/pid", root) < 0)
-                return false;
-        ssize_t n = readlink(path, namespace, sizeof(namespace) - 1);
-        namespace[n < 0 ? 0 : n] = 0;
-        return !streq(namespace, INITIAL_PID_NAMESPACE);
+        return e && startswith(e, "container:") &&
+               (readlink(path, namespace, sizeof(namespace) - 1) < 0 ||
+                !streq(namespace, INITIAL_PID_NAMESPACE));
 }
 
 /* After a crash the kernel that writes the dump has the command line of the one that crashed. */
 static bool in_crash_kernel(const char *root) {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = text_format("%s/proc/vmcore", root);
 
-        return asprintf(&path, "%s/proc/vmcore", root) >= 0 && access(path, F_OK) >= 0;
+        return access(path, F_OK) >= 0;
 }
 
 static void write_below(const char *root, const char *name, const char *text) {
-        _cleanup_free_ char *path = NULL;
-        int r = asprintf(&path, "%s%s", root, name) < 0 ? -ENOMEM : file_update(path, text);
+        _cleanup_free_ char *path = text_format("%s%s", root, name);
+        int r = file_update(path, text);
 
         if (r < 0)
                 log_warning_errno(r, "Failed to write '%s'", name);
 }
 
 /* NixOS binds /run for the real root, without what is mounted below it, as the credentials are. */
-static void copy_credentials(const char *root, const char *directory) {
-        static const char *const names[] = { "/ccvm.conf", "/ccvm.vm-disk", "/ccvm.fallback" };
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                _cleanup_free_ char *path = NULL, *copy = NULL, *text = NULL;
-
-                if (asprintf(&path, "%s%s", directory, names[i]) >= 0 &&
-                    asprintf(&copy, CREDENTIALS_PATH "%s", names[i]) >= 0 &&
-                    file_read(path, 64 * KIB, &text) >= 0)
-                        write_below(root, copy, text);
-        }
+static void copy_credentials(const ConfigSources *s) {
+        if (s->conf.text)
+                write_below(s->root, CREDENTIALS_PATH "/ccvm.conf", s->conf.text);
+        if (s->vm_disk.text)
+                write_below(s->root, CREDENTIALS_PATH "/ccvm.vm-disk", s->vm_disk.text);
+        if (s->fallback.text)
+                write_below(s->root, CREDENTIALS_PATH "/ccvm.fallback", s->fallback.text);
 }
 
 /* What the initrd has refused was logged there. */
 static void log_refused(const Config *c) {
         for (size_t i = c->refused.n_parsed; i < c->refused.n; i++) {
                 _cleanup_free_ char *text = refusal_to_string(&c->refused.entries[i]);
-                log_warning("Not taken: %s.", text ?: "out of memory");
+                log_warning("Not taken: %s.", text);
         }
         /* Nothing else is used: it is told now, and not when there is a clone. */
         if (c->vm_disk && c->on_clone == ON_CLONE_RENEW && c->nix_store != NIX_STORE_NO)
@@ -98,78 +93,67 @@ static void log_refused(const Config *c) {
  * What was refused once may be mended by now, or be nothing that matters any more. */
 static void tell_refused(const Config *c, const char *root, bool matters) {
         const char *name = in_initrd() ? REFUSED_BY_INITRD_PATH : REFUSED_PATH;
-        _cleanup_free_ char *text = NULL, *path = NULL;
+        _cleanup_free_ char *text = refusals_format(&c->refused), *path = text_format("%s%s", root, name);
 
-        if (refusals_format(&c->refused, &text) < 0 || asprintf(&path, "%s%s", root, name) < 0)
-                (void) log_oom();
-        else if (*text && matters)
+        if (*text && matters)
                 write_below(root, name, text);
         else
                 (void) unlink(path);
 }
 
-/* For a c that asks for something. */
-static int write_all(const Config *c, const char *directory, const char *root, bool attempted,
-                     const char *cmdline) {
+/* For a c that asks for something. Returns whether all could be written. */
+static bool write_all(const Config *c, const ConfigSources *s, const char *directory) {
         _cleanup_(claims_done) Claims claims = {};
         bool initrd = in_initrd();
-        int r;
+        Writer w = {
+                .config = c,
+                .directory = directory,
+                .root = s->root,
+                .sysroot = initrd ? "/sysroot" : "",
+                .claims = &claims,
+                .attempted = s->attempted,
+        };
 
         /* Not the end of the others if it fails: on virtio-blk udev's own link does too. The initrd's is not
          * even looked at: SELinux may forbid it to a generator. */
-        if (c->vm_disk && (!attempted || c->hotplug))
-                (void) rules_write(c, root, c->hotplug && !initrd && !attempted);
+        if (c->vm_disk && (!s->attempted || c->hotplug)) {
+                _cleanup_free_ char *rules = rules_format(c, c->hotplug && !initrd && !s->attempted);
+                write_below(s->root, RULES_PATH, rules);
+        }
         /* Nothing waits for a disk that is yet to come, so nothing else of it concerns the initrd. */
         if (c->hotplug && initrd)
-                return 0;
-        write_below(root, CONFIG_PATH, c->text);
-        r = claims_load(&claims, root, initrd, cmdline);
-        if (r < 0)
-                return log_oom();
-        return units_write(&(Writer) {
-                .config = c,
-                .directory = directory,
-                .root = root,
-                .sysroot = initrd ? "/sysroot" : "",
-                .claims = &claims,
-                .attempted = attempted,
-        });
+                return true;
+        write_below(s->root, CONFIG_PATH, c->text);
+        claims_load(&claims, s->root, initrd, s->cmdline.text ?: "");
+        units_write(&w);
+        return !w.failed;
 }
 
-static int run(const char *directory) {
+/* Returns whether all could be written. */
+static bool run(const char *directory) {
         const char *root = getenv("CCVM_SCRATCH_GENERATOR_ROOT") ?: "";
-        ConfigSystem system = {
-                .root = root,
-                .credentials = getenv("CREDENTIALS_DIRECTORY"),
-                .in_initrd = in_initrd(),
-        };
-        _cleanup_free_ char *cmdline = NULL;
+        _cleanup_(config_sources_done) ConfigSources sources = {};
         _cleanup_(config_done) Config c = {};
-        int r;
 
         if (in_container(root))
-                return 0;
-        system.cmdline_error = config_read_cmdline(&cmdline);
-        system.cmdline = cmdline ?: "";
-        r = config_load_system(&c, &system);
-        if (r < 0)
-                return log_error_errno(r, "Failed to read the configuration");
+                return true;
+        config_find_sources(&sources, root, getenv("CREDENTIALS_DIRECTORY"), in_initrd());
+        config_load(&c, &sources);
         log_refused(&c);
 
         bool nix = c.nix_store != NIX_STORE_NO, asked = c.vm_disk || nix;
         if (asked && in_crash_kernel(root))
-                return 0;
+                return true;
         tell_refused(&c, root, asked || c.marker_unknown);
         if (!asked)
-                return 0;
+                return true;
         if (c.n_mounts == 0 && !nix) {
                 log_warning("A disk is attached, but Mounts= is empty and NixStore=no: it is not used.");
-                return 0;
+                return true;
         }
-        if (system.in_initrd && system.credentials)
-                copy_credentials(root, system.credentials);
-        return write_all(&c, directory, root, !system.in_initrd && config_initrd_has_attempted(root),
-                         system.cmdline);
+        if (in_initrd())
+                copy_credentials(&sources);
+        return write_all(&c, &sources, directory);
 }
 
 int main(int argc, char *argv[]) {
@@ -183,5 +167,5 @@ int main(int argc, char *argv[]) {
                 log_error("This program takes three directories (systemd.generator(7)), not %i.", argc - 1);
                 return 2;
         }
-        return run(argv[1]) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run(argv[1]) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

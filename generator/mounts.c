@@ -4,6 +4,7 @@
 
 #include "escape.h"
 #include "log.h"
+#include "text.h"
 
 /* The generator of the system itself, by which the initrd knows that there is one. */
 #define GENERATOR GENERATOR_DIR "/ccvm-scratch-generator"
@@ -28,8 +29,8 @@ static bool is_overridden(const Writer *w, const char *unit) {
         static const char *const directories[] = { "/etc/systemd/system", "/run/systemd/system" };
 
         for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                _cleanup_free_ char *path = NULL;
-                if (asprintf(&path, "%s/%s", directories[i], unit) < 0 || !writer_sees(w, path))
+                _cleanup_free_ char *path = text_format("%s/%s", directories[i], unit);
+                if (!writer_sees(w, path))
                         continue;
                 log_warning("'%s' is there: it is left to that, and is not on the scratch pool.", path);
                 return true;
@@ -46,18 +47,15 @@ static bool is_overridden(const Writer *w, const char *unit) {
  * it: a bind whose source is not there (Fallback=none) is skipped. After both services: the second one only
  * ever runs when the first has failed, and then the mounts have to wait for it. source, and where, which has
  * to be there or to be made, are escaped. conditions: more lines of [Unit]; mount: those of [Mount]. */
-static int write_mount_unit(const Writer *w, const char *name, const char *description, const char *source,
-                            const char *where, const char *conditions, const char *mount) {
-        _cleanup_free_ char *initrd = NULL;
-        int r;
+static void write_mount_unit(Writer *w, const char *name, const char *description, const char *source,
+                             const char *where, const char *conditions, const char *mount) {
+        _cleanup_free_ char *initrd = text_format(
+                "# A mount point cannot be made on a read-only root: then the real root mounts it.\n"
+                "ConditionPathIsReadWrite=|%s\n"
+                "ConditionPathIsDirectory=|%s\n" AFTER_ROOT "Before=initrd-fs.target\n",
+                w->sysroot, where);
 
-        if (asprintf(&initrd,
-                     "# A mount point cannot be made on a read-only root: then the real root mounts it.\n"
-                     "ConditionPathIsReadWrite=|%s\n"
-                     "ConditionPathIsDirectory=|%s\n" AFTER_ROOT "Before=initrd-fs.target\n",
-                     w->sysroot, where) < 0)
-                return log_oom();
-        r = unit_write(w, name,
+        if (unit_write(w, name,
                        "[Unit]\n"
                        "Description=%s\n"
                        "Documentation=man:ccvm-scratch-generator(8)\n"
@@ -70,136 +68,108 @@ static int write_mount_unit(const Writer *w, const char *name, const char *descr
                        "%s",
                        description, source,
                        w->config->initrd_differs ? "After=" DIRECTORIES_SERVICE "\n" : "",
-                       writer_in_initrd(w) ? initrd : "", conditions, mount);
-        return r <= 0 ? r : unit_enable(w, "..", name, writer_target(w));
+                       writer_in_initrd(w) ? initrd : "", conditions, mount))
+                unit_enable(w, "..", name, writer_target(w));
 }
 
 /* Binds the pool's directory source to the mount point. d: the entry of Mounts=, for its options; what the
  * pool itself is mounted with is nosuid, nodev. A mount(8) before util-linux 2.39 sets all flags of a bind
  * anew if one of them is on, and none otherwise: where one is to differ all are said, with noatime, which
  * the pool has anyway, on. */
-static int write_bind(const Writer *w, const char *source, const char *where, const DirSpec *d) {
-        _cleanup_free_ char *to = NULL, *name = NULL, *description = NULL, *from = NULL, *at = NULL,
-                            *mount = NULL, *escaped = NULL;
-        const Claim *above = claims_find_above(w->claims, where);
+static void write_bind(Writer *w, const char *source, const char *where, const DirSpec *d) {
+        _cleanup_free_ char *to = text_format("%s%s", w->sysroot, where),
+                            *name = unit_name_from_path(to, ".mount"), *at = specifier_escape(to),
+                            *description = text_format("Scratch Pool on %s", at),
+                            *escaped = specifier_escape(source),
+                            *from = text_format(POOL_DIRECTORY "%s", escaped), *mount = NULL;
         bool differs = d->dev || d->suid || d->noexec;
-        int r;
+        const Claim *above = claims_find_above(w->claims, where);
 
         if (is_claimed(w, where))
-                return 0;
-        if (asprintf(&to, "%s%s", w->sysroot, where) < 0)
-                return log_oom();
-        r = unit_name_from_path(to, ".mount", &name);
-        if (r < 0)
-                return log_error_errno(r, "Failed to make a unit name of '%s'", to);
+                return;
+        if (!name) {
+                log_error("'%s' is too long for a unit, and is not on the scratch pool.", to);
+                w->failed = true;
+                return;
+        }
         if (is_overridden(w, name))
-                return 0;
-        escaped = specifier_escape(source);
-        at = specifier_escape(to);
-        if (!escaped || !at || asprintf(&from, POOL_DIRECTORY "%s", escaped) < 0 ||
-            asprintf(&description, "Scratch Pool on %s", at) < 0 ||
-            asprintf(&mount, "What=%s\nWhere=%s\nType=none\nOptions=bind%s%s%s%s%s\n", from, at,
-                     !differs ? ""
-                     : d->dev ? ",noatime,dev"
-                              : ",noatime,nodev",
-                     !differs  ? ""
-                     : d->suid ? ",suid"
-                               : ",nosuid",
-                     d->noexec ? ",noexec" : "", above && above->nofail ? ",nofail" : "",
-                     above && above->netdev ? ",_netdev" : "") < 0)
-                return log_oom();
-        return write_mount_unit(w, name, description, from, at, "", mount);
+                return;
+        mount = text_format("What=%s\nWhere=%s\nType=none\nOptions=bind%s%s%s%s%s\n", from, at,
+                            !differs ? "" : d->dev ? ",noatime,dev" : ",noatime,nodev",
+                            !differs ? "" : d->suid ? ",suid" : ",nosuid", d->noexec ? ",noexec" : "",
+                            above && above->nofail ? ",nofail" : "",
+                            above && above->netdev ? ",_netdev" : "");
+        write_mount_unit(w, name, description, from, at, "", mount);
 }
 
 /* Upper and work lie on the pool, below the bind of pool/nix: the one thing that can fall back. volatile: no
  * sync, and least of all one of the whole pool when this is unmounted; it needs a work directory that no
  * overlay had before, which the pool of this boot is. */
-static int write_overlay(const Writer *w) {
+static void write_overlay(Writer *w) {
         const char *name = writer_in_initrd(w) ? "sysroot-nix-store.mount" : "nix-store.mount";
         const char *s = w->sysroot, *in_initrd = writer_in_initrd(w) ? "sysroot-" : "";
         _cleanup_free_ char *conditions = NULL, *mount = NULL;
 
         if (is_claimed(w, "/nix/store") || is_overridden(w, name))
-                return 0;
-        if (asprintf(&conditions,
-                     "%s"
-                     "RequiresMountsFor=%s/nix/.ro-store\n"
-                     "# Wanted only: a store that has to stay is not to go with it at a soft-reboot.\n"
-                     "Wants=%snix-.rw\\x2dstore.mount\n"
-                     "After=%snix-.rw\\x2dstore.mount\n",
-                     writer_in_initrd(w)
-                             ? "# A lower that comes only with the system: then that mounts this too.\n"
-                               "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store\n"
-                             : "",
-                     s, in_initrd, in_initrd) < 0 ||
-            asprintf(&mount,
-                     "What=overlay\n"
-                     "Where=%s/nix/store\n"
-                     "Type=overlay\n"
-                     "Options=lowerdir=%s/nix/.ro-store,"
-                     "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work,volatile\n",
-                     s, s, s, s) < 0)
-                return log_oom();
+                return;
+        conditions = text_format(
+                "%s"
+                "RequiresMountsFor=%s/nix/.ro-store\n"
+                "# Wanted only: a store that has to stay is not to go with it at a soft-reboot.\n"
+                "Wants=%snix-.rw\\x2dstore.mount\n"
+                "After=%snix-.rw\\x2dstore.mount\n",
+                writer_in_initrd(w)
+                        ? "# A lower that comes only with the system: then that mounts this too.\n"
+                          "ConditionDirectoryNotEmpty=/sysroot/nix/.ro-store\n"
+                        : "",
+                s, in_initrd, in_initrd);
+        mount = text_format("What=overlay\n"
+                            "Where=%s/nix/store\n"
+                            "Type=overlay\n"
+                            "Options=lowerdir=%s/nix/.ro-store,"
+                            "upperdir=%s/nix/.rw-store/store,workdir=%s/nix/.rw-store/work,volatile\n",
+                            s, s, s, s);
         /* If the upper cannot be mounted in the initrd, then nor can this. */
-        return write_mount_unit(w, name, "Writable Overlay of the Nix Store", POOL_DIRECTORY "/nix",
-                                "/sysroot/nix/.rw-store", conditions, mount);
+        write_mount_unit(w, name, "Writable Overlay of the Nix Store", POOL_DIRECTORY "/nix",
+                         "/sysroot/nix/.rw-store", conditions, mount);
 }
 
-/* In the real root: as what it is, where a link that root has made leads. */
-static int write_mount(const Writer *w, const DirSpec *d) {
-        _cleanup_free_ char *where = writer_resolve(w, d->path);
-
-        return where ? write_bind(w, d->path, where, d) : log_oom();
-}
-
-/* Orders the unit after all that is mounted on path, which is below /sysroot, or above it. It is part of the
- * boot anyway. Not WantsMountsFor=, which systemd has only since 256. */
-static int print_after_mounts(const char *path, FILE *f) {
+/* Orders a unit, by lines in *order, after all that is mounted on path, which is below /sysroot, or above
+ * it. It is part of the boot anyway. Not WantsMountsFor=, which systemd has only since 256. */
+static void append_after_mounts(char **order, const char *path) {
         for (const char *end = path; *end;) {
-                _cleanup_free_ char *where = NULL, *unit = NULL;
-                int r;
-
                 end = strchrnul(end + 1, '/');
-                if (asprintf(&where, "/sysroot%.*s", (int) (end - path), path) < 0)
-                        return -ENOMEM;
-                r = unit_name_from_path(where, ".mount", &unit);
-                if (r < 0)
-                        return r;
-                fprintf(f, "After=%s\n", unit);
+                _cleanup_free_ char *where = text_format("/sysroot%.*s", (int) (end - path), path),
+                                    *unit = unit_name_from_path(where, ".mount");
+                if (unit)
+                        text_append(order, "After=%s\n", unit);
         }
-        return 0;
 }
 
 /* A system with the package mounts these itself, after what it mounts above them: on a separate /var, on a
  * tmpfs on /tmp, on a root that is read-only until then. For one without it is done here, by the program:
  * what is a link below /sysroot is not known before that is mounted. It is told which ones, unless all are
  * ours. */
-static int write_mounts_for_system(const Writer *w) {
+static void write_mounts_for_system(Writer *w) {
         static const char name[] = "ccvm-scratch-mounts.service";
         const Config *c = w->config;
-        _cleanup_free_ char *needs = NULL, *paths = NULL;
-        size_t n = 0, size;
-        FILE *unit = open_memstream(&needs, &size), *command = open_memstream(&paths, &size);
-        int r = unit ? print_after_mounts(GENERATOR_DIR, unit) : -ENOMEM;
+        _cleanup_free_ char *order = NULL, *paths = NULL;
+        size_t n = 0;
 
-        for (size_t i = 0; i < c->n_mounts && r >= 0 && command; i++) {
+        append_after_mounts(&order, GENERATOR_DIR);
+        for (size_t i = 0; i < c->n_mounts; i++) {
                 const char *path = c->mounts[i].path;
                 _cleanup_free_ char *word = exec_escape(path);
 
                 if (is_claimed(w, path))
                         continue;
                 n++;
-                r = print_after_mounts(path, unit);
-                fprintf(command, " %s", word ?: "");
+                append_after_mounts(&order, path);
+                text_append(&paths, " %s", word);
         }
-        bool failed = r < 0 || !command;
-        failed |= unit && fclose(unit) != 0;
-        failed |= command && fclose(command) != 0;
-        if (failed)
-                return log_oom();
         if (n == 0)
-                return 0;
-        r = unit_write(w, name,
+                return;
+        if (unit_write(w, name,
                        "[Unit]\n"
                        "Description=Scratch Pool in a System That Does Not Mount It Itself\n"
                        "Documentation=man:ccvm-scratch-generator(8)\n"
@@ -216,28 +186,22 @@ static int write_mounts_for_system(const Writer *w) {
                        "Type=oneshot\n"
                        "RemainAfterExit=yes\n"
                        "ExecStart=" SETUP " mount --root=/sysroot%s\n",
-                       needs, n < c->n_mounts ? paths : "");
-        return r <= 0 ? r : unit_enable(w, "..", name, writer_target(w));
+                       order, n < c->n_mounts ? paths : ""))
+                unit_enable(w, "..", name, writer_target(w));
 }
 
-int mounts_write(const Writer *w) {
+void mounts_write(Writer *w) {
         const Config *c = w->config;
-        int r = 0, q;
 
         if (writer_in_initrd(w))
-                r = write_mounts_for_system(w);
-        else
-                for (size_t i = 0; i < c->n_mounts; i++) {
-                        q = write_mount(w, &c->mounts[i]);
-                        r = r < 0 ? r : q;
-                }
-        if (c->nix_store != NIX_STORE_NO) {
-                q = write_bind(w, "/nix", "/nix/.rw-store", &(DirSpec) {});
-                r = r < 0 ? r : q;
+                write_mounts_for_system(w);
+        for (size_t i = 0; i < c->n_mounts && !writer_in_initrd(w); i++) {
+                /* As what it is, where a link that root has made leads. */
+                _cleanup_free_ char *where = writer_resolve(w, c->mounts[i].path);
+                write_bind(w, c->mounts[i].path, where, &c->mounts[i]);
         }
-        if (c->nix_store == NIX_STORE_OVERLAY) {
-                q = write_overlay(w);
-                r = r < 0 ? r : q;
-        }
-        return r;
+        if (c->nix_store != NIX_STORE_NO)
+                write_bind(w, "/nix", "/nix/.rw-store", &(DirSpec) {});
+        if (c->nix_store == NIX_STORE_OVERLAY)
+                write_overlay(w);
 }

@@ -6,6 +6,5 @@
 
 #include "writer.h"
 
-/* Writes their units, each for itself: what one of them runs into is no reason to do without the others.
- * Logs its errors, and returns the first. */
-int mounts_write(const Writer *w);
+/* Writes their units, each for itself: what one of them runs into is no reason to do without the others. */
+void mounts_write(Writer *w);

@@ -2,10 +2,7 @@
 
 #include "rules.h"
 
-#include "fileio.h"
-#include "log.h"
-
-#define RULES "/run/udev/rules.d/59-ccvm-scratch.rules"
+#include "text.h"
 
 /* virtio-blk, NVMe, MMC and USB show the serial as it is, on the disk or above it. For SCSI and SATA
  * somebody has to ask; by PROGRAM, which leaves no property on a disk that turns out not to be ours. Nothing
@@ -51,17 +48,11 @@ static const char ignore[] = "\n"
                              "\n"
                              "LABEL=\"ccvm_scratch_end\"\n";
 
-int rules_write(const Config *c, const char *root, bool start) {
-        _cleanup_free_ char *head = NULL, *text = NULL, *path = NULL;
-        int r;
-
+char *rules_format(const Config *c, bool start) {
         /* The serial has no character that means something in a rule (options.c). */
-        if (asprintf(&head, match, c->serial, c->integrity == INTEGRITY_NO ? "" : " dm_integrity zram") <
-                    0 ||
-            asprintf(&text, "%s%s%s", head, start ? start_service : "", ignore) < 0 ||
-            asprintf(&path, "%s" RULES, root) < 0)
-                return log_oom();
-        /* udev reads all rules anew whenever one has changed. */
-        r = file_update(path, text);
-        return r < 0 ? log_error_errno(r, "Failed to write '%s'", path) : 0;
+        char *text = text_format(match, c->values[OPTION_SERIAL].text,
+                                 c->integrity == INTEGRITY_NO ? "" : " dm_integrity zram");
+
+        text_append(&text, "%s%s", start ? start_service : "", ignore);
+        return text;
 }

@@ -6,6 +6,8 @@
 
 #include "config.h"
 
-/* Writes root/run/udev/rules.d/59-ccvm-scratch.rules for c->serial; a file with the same text is left as it
- * is. start: the disk starts ccvm-scratch-luks.service when it comes. Logs its errors. */
-int rules_write(const Config *c, const char *root, bool start);
+#define RULES_PATH "/run/udev/rules.d/59-ccvm-scratch.rules"
+
+/* Formats the rules for the serial of c. start: the disk starts ccvm-scratch-luks.service when it comes. The
+ * caller frees it. */
+char *rules_format(const Config *c, bool start);

@@ -8,6 +8,6 @@
 
 #include "writer.h"
 
-/* Writes what makes the pool, unless the initrd has, its mounts, and in the system what looks after it. Logs
- * its errors; what was written before one is left, each file whole. */
-int units_write(const Writer *w);
+/* Writes what makes the pool, unless the initrd has, its mounts, and in the system what looks after it. What
+ * one of them runs into is no reason to do without the others. */
+void units_write(Writer *w);

@@ -19,6 +19,7 @@ typedef struct Writer {
         const char *sysroot;   /* what stands before each mount point: "/sysroot" in the initrd, else "" */
         const Claims *claims;  /* what is somebody else's to mount: left to them, with a warning */
         bool attempted;        /* the initrd has made the pool */
+        bool failed;           /* a file could not be written, which was logged */
 } Writer;
 
 static inline bool writer_in_initrd(const Writer *w) {
@@ -34,18 +35,13 @@ static inline const char *writer_target(const Writer *w) {
 bool writer_sees(const Writer *w, const char *path);
 
 /* Resolves path in the real root, without links of root's (place.h); in the initrd, where that root is not
- * there yet, and if others than root can bend it, path as it is. The caller frees it; NULL if out of
- * memory. */
+ * there yet, and if others than root can bend it, path as it is. The caller frees it. */
 char *writer_resolve(const Writer *w, const char *path);
 
-/* Names the unit that mounts path, where that is in the real root. The caller frees it. -EINVAL if that is
- * too long, -ENOMEM. */
-int writer_name_mount(const Writer *w, const char *path, char **ret);
-
-/* Writes a new unit file (name may have one directory in it) of this text. Returns 1, or 0, with a warning,
- * if another generator has written it, to which it is left. Logs its errors. */
-int unit_write(const Writer *w, const char *name, const char *format, ...) _printf_(3, 4);
+/* Writes a new unit file (name may have one directory in it) of this text. Returns whether it has: not if it
+ * cannot, nor, with a warning, if another generator has written it, to which it is left. */
+bool unit_write(Writer *w, const char *name, const char *format, ...) _printf_(3, 4);
 
 /* Has target pull the unit in; no target requires anything of ours. from: where the unit is, seen from
- * target's directory. Logs its errors. */
-int unit_enable(const Writer *w, const char *from, const char *name, const char *target);
+ * target's directory. */
+void unit_enable(Writer *w, const char *from, const char *name, const char *target);

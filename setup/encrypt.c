@@ -34,37 +34,37 @@ static int fill(const LuksFacts *facts, const LuksOptions *o, Status *s) {
         return 0;
 }
 
-static int make_and_mount(const Options *o, Status *s, Stopwatch *watch) {
+static int make_and_mount(const Options *o, Status *s, uint64_t *watch) {
         int r;
 
         /* mkfs.btrfs refuses a device to which the source of any mount leads, as that of an old pool
          * does. */
         (void) unlink(POOL_SOURCE);
         r = filesystem_make(o->file_system, LUKS_NODE, &s->failure);
-        s->timings_usec[TIMING_MKFS] = stopwatch_lap(watch);
+        s->timings_usec[TIMING_MKFS] = lap_usec(watch);
         if (r < 0)
                 return r;
         r = pool_mount_disk(o->file_system, o->luks.discard, &o->layout, s);
-        s->timings_usec[TIMING_MOUNT] = stopwatch_lap(watch);
+        s->timings_usec[TIMING_MOUNT] = lap_usec(watch);
         return r;
 }
 
 static int try_to_encrypt(const Options *o, Status *s) {
         _cleanup_(device_done) Device device = {};
-        Stopwatch watch = stopwatch_start();
+        uint64_t watch = now_usec();
         LuksFacts facts;
         int r;
 
         r = device_find(o->serial, filesystem_size_min(o->file_system) + LUKS_OVERHEAD, &s->failure,
                         &device);
         s->device = device.node ? strdup(device.node) : NULL;
-        s->timings_usec[TIMING_WAIT] = stopwatch_lap(&watch);
+        s->timings_usec[TIMING_WAIT] = lap_usec(&watch);
         if (r < 0)
                 return r;
         device_limit_queue(&device);
         if (o->luks.discard)
                 (void) discard_disk(&device);
-        s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
+        s->timings_usec[TIMING_FORMAT] = lap_usec(&watch);
 
         /* A pool that the watch for clones knows nothing of is better than none. */
         r = kmsg_note_key();
@@ -76,7 +76,7 @@ static int try_to_encrypt(const Options *o, Status *s) {
         if (r < 0)
                 return r;
 
-        (void) stopwatch_lap(&watch);
+        (void) lap_usec(&watch);
         r = fill(&facts, &o->luks, s);
         if (r >= 0)
                 r = make_and_mount(o, s, &watch);
@@ -86,11 +86,11 @@ static int try_to_encrypt(const Options *o, Status *s) {
 }
 
 int encrypt_disk(const Options *o, Status *s) {
-        Stopwatch watch = stopwatch_start();
+        uint64_t watch = now_usec();
         int r;
 
         r = try_to_encrypt(o, s);
-        s->timings_usec[TIMING_TOTAL] = stopwatch_lap(&watch);
+        s->timings_usec[TIMING_TOTAL] = lap_usec(&watch);
         if (r < 0) {
                 log_error("%s: %s", reason_to_string(s->reason), s->detail ?: "out of memory");
                 (void) record_write(s);

@@ -88,8 +88,8 @@ static void keep_named_mounts(Config *c) {
 
 static Options make_options(const Config *c) {
         return (Options) {
-                .serial = c->serial,
-                .file_system = filesystem_find(c->file_system),
+                .serial = c->values[OPTION_SERIAL].text,
+                .file_system = filesystem_find(c->values[OPTION_FILE_SYSTEM].text),
                 .luks.header_in_ram = c->header == HEADER_RAM,
                 .luks.integrity = c->integrity != INTEGRITY_NO,
                 .luks.discard = c->discard,
@@ -101,7 +101,7 @@ static Options make_options(const Config *c) {
                 .bind = c->hotplug,
                 .disk = c->vm_disk,
                 .fallback = config_fallback(c),
-                .size = c->fallback_size,
+                .size = c->values[OPTION_FALLBACK_SIZE].text,
                 .on_clone = c->on_clone,
                 .text = c->text,
         };

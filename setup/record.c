@@ -12,7 +12,6 @@ int record_claim(const char *options) {
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        (void) mkdir_parents(STATUS_DIRECTORY, 0755);
         r = access(ATTEMPTED_PATH, F_OK) >= 0 ? 0 : file_write_atomic(MADE_PATH, options, 0644);
         if (r < 0)
                 return log_error_errno(r, "Failed to write '%s'", MADE_PATH);

@@ -17,21 +17,17 @@
 #define SYSTEM_CREDENTIALS "/run/credentials/@system"
 
 static int load(Config *c, const char *root) {
-        ConfigSystem system = { .root = "" };
-        _cleanup_free_ char *cmdline = NULL;
-        _cleanup_closedir_ DIR *d = NULL;
+        _cleanup_(config_sources_done) ConfigSources s = { .root = root };
+        _cleanup_closedir_ DIR *d = root ? opendir(root) : NULL;
 
-        if (root) {
-                d = opendir(root);
-                if (!d)
-                        return log_error_errno(errno, "Failed to open '%s'", root);
-                return config_load(c, &(ConfigSources) { .root = root, .cmdline = "" });
-        }
-        system.cmdline_error = config_read_cmdline(&cmdline);
-        system.cmdline = cmdline ?: "";
-        if (access(SYSTEM_CREDENTIALS, R_OK | X_OK) >= 0)
-                system.credentials = SYSTEM_CREDENTIALS;
-        return config_load_system(c, &system);
+        if (root && !d)
+                return log_error_errno(errno, "Failed to open '%s'", root);
+        if (!root)
+                config_find_sources(&s, "",
+                                    access(SYSTEM_CREDENTIALS, R_OK | X_OK) < 0 ? NULL : SYSTEM_CREDENTIALS,
+                                    false);
+        config_load(c, &s);
+        return 0;
 }
 
 static void print_text(const Config *c) {
@@ -41,7 +37,7 @@ static void print_text(const Config *c) {
         }
         for (const Refusal *e = c->refused.entries; e < c->refused.entries + c->refused.n; e++) {
                 _cleanup_free_ char *text = refusal_to_string(e);
-                printf("Refused: %s\n", text ?: "out of memory");
+                printf("Refused: %s\n", text);
         }
 }
 
@@ -79,8 +75,6 @@ int show_config(const char *root, JsonForm form) {
         int r;
 
         r = load(&c, root);
-        if (r == -ENOMEM)
-                return log_oom();
         if (r < 0)
                 return r;
         if (form == JSON_OFF)

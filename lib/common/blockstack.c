@@ -6,6 +6,7 @@
 #include <glob.h>
 
 #include "fileio.h"
+#include "text.h"
 
 #define DEPTH_MAX 8U
 
@@ -23,9 +24,9 @@ static char *find_disk(const char *directory) {
 /* Compares the holders of the device behind the link directory with the device above it: another device that
  * has come in the place of one that is gone has its name, and does not hold anything. */
 static bool is_held_by(const char *directory, const char *above) {
-        _cleanup_free_ char *holder = NULL;
+        _cleanup_free_ char *holder = text_format("%s/holders/%s", directory, above);
 
-        return asprintf(&holder, "%s/holders/%s", directory, above) >= 0 && access(holder, F_OK) >= 0;
+        return access(holder, F_OK) >= 0;
 }
 
 static int walk(const char *directory, const char *above, unsigned depth, BlockVisitor visit,
@@ -36,10 +37,11 @@ static int walk(const char *directory, const char *above, unsigned depth, BlockV
 
         if (depth < DEPTH_MAX && (!above || is_held_by(directory, above)))
                 disk = find_disk(directory);
-        if (disk && asprintf(&pattern, "%s/slaves/*", disk) < 0)
-                return -ENOMEM;
-        if (disk && glob(pattern, GLOB_NOSORT, NULL, &below) == GLOB_NOSPACE)
-                return -ENOMEM;
+        if (disk) {
+                pattern = text_format("%s/slaves/*", disk);
+                if (glob(pattern, GLOB_NOSORT, NULL, &below) == GLOB_NOSPACE)
+                        return -ENOMEM;
+        }
         const BlockDevice d = {
                 .name = strrchr(disk ?: directory, '/') + 1,
                 .directory = disk,
@@ -57,10 +59,9 @@ int blockstack_walk(const char *directory, BlockVisitor visit, void *userdata) {
 
 static char *find_mapping(const char *root, const char *mapping) {
         _cleanup_(globfree) glob_t found = {};
-        _cleanup_free_ char *pattern = NULL;
+        _cleanup_free_ char *pattern = text_format("%s/sys/class/block/dm-*", root);
 
-        if (asprintf(&pattern, "%s/sys/class/block/dm-*", root) < 0 ||
-            glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+        if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
                 return NULL;
         for (size_t i = 0; i < found.gl_pathc; i++) {
                 _cleanup_free_ char *name = attribute_read("%s/dm/name", found.gl_pathv[i]);
@@ -72,11 +73,10 @@ static char *find_mapping(const char *root, const char *mapping) {
 
 char *blockstack_find(const char *root, const char *node) {
         const char *mapping = startswith(node, "/dev/mapper/"), *name = startswith(node, "/dev/");
-        char *directory = NULL;
 
         if (mapping)
                 return find_mapping(root, mapping);
-        return name && asprintf(&directory, "%s/sys/class/block/%s", root, name) >= 0 ? directory : NULL;
+        return name ? text_format("%s/sys/class/block/%s", root, name) : NULL;
 }
 
 bool block_is_ram(const char *name) {

@@ -13,15 +13,11 @@ uint64_t now_usec(void) {
         return ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
 }
 
-Stopwatch stopwatch_start(void) {
-        return (Stopwatch) { now_usec() };
-}
+uint64_t lap_usec(uint64_t *since) {
+        uint64_t start = *since;
 
-uint64_t stopwatch_lap(Stopwatch *w) {
-        uint64_t start = w->start;
-
-        w->start = now_usec();
-        return w->start - start;
+        *since = now_usec();
+        return *since - start;
 }
 
 static void on_alarm(int signal) {

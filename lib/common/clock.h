@@ -9,14 +9,8 @@
 
 uint64_t now_usec(void);
 
-typedef struct Stopwatch {
-        uint64_t start;
-} Stopwatch;
-
-Stopwatch stopwatch_start(void);
-
-/* Microseconds since the start or the last lap. */
-uint64_t stopwatch_lap(Stopwatch *w);
+/* Returns the microseconds since that time, which becomes the present one. */
+uint64_t lap_usec(uint64_t *since);
 
 /* Has the call after this one fail with EINTR if it takes longer than so many seconds, by SIGALRM; 0 ends
  * that. The signal comes again and again: one that comes before the call, as in a machine that was paused,

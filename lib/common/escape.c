@@ -4,57 +4,44 @@
 
 #include <ctype.h>
 
+#include "text.h"
+
 bool path_is_clean(const char *path) {
-        if (path[0] != '/')
-                return false;
-        if (streq(path, "/"))
-                return true;
-        for (const char *p = path; *p; p++) {
+        _cleanup_free_ char *closed = text_format("%s/", path);
+
+        for (const char *p = path; *p; p++)
                 if ((unsigned char) *p < ' ' || *p == 0x7f)
                         return false;
-                if (*p != '/')
-                        continue;
-                const char *component = p + 1;
-                size_t l = strcspn(component, "/");
-                if (l == 0 || (l == 1 && component[0] == '.') ||
-                    (l == 2 && strncmp(component, "..", 2) == 0))
-                        return false;
-        }
-        return true;
+        return streq(path, "/") || (path[0] == '/' && !strstr(closed, "//") && !strstr(closed, "/./") &&
+                                    !strstr(closed, "/../"));
 }
 
 void path_simplify(char *path) {
-        bool absolute = path[0] == '/';
-        char *to = path;
+        char *to = path, *rest = path;
 
-        for (const char *from = path; *from;) {
-                size_t slashes = strspn(from, "/"), l = strcspn(from += slashes, "/");
-                if (l > 0 && !(l == 1 && from[0] == '.')) {
-                        if (slashes > 0)
-                                *to++ = '/';
-                        memmove(to, from, l);
-                        to += l;
-                }
-                from += l;
-        }
-        if (absolute && to == path)
+        if (path[0] != '/')
+                return;
+        for (char *name; (name = strsep(&rest, "/"));) {
+                size_t l = strlen(name);
+                if (l == 0 || streq(name, "."))
+                        continue;
                 *to++ = '/';
-        *to = 0;
+                memmove(to, name, l);
+                to += l;
+        }
+        strcpy(to, to == path ? "/" : "");
 }
 
-int unit_name_from_path(const char *path, const char *suffix, char **ret) {
+char *unit_name_from_path(const char *path, const char *suffix) {
         _cleanup_free_ char *name = NULL;
         size_t n = 0;
 
         if (!path_is_clean(path))
-                return -EINVAL;
+                return NULL;
 
         /* The first slash is not part of the name; root alone keeps its own, as "-". */
         const char *p = path[1] ? path + 1 : path;
-        name = malloc(strlen(p) * 4 + strlen(suffix) + 1);
-        if (!name)
-                return -ENOMEM;
-
+        name = need_memory(malloc(strlen(p) * 4 + strlen(suffix) + 1));
         for (const char *start = p; *p; p++)
                 if (*p == '/')
                         name[n++] = '-';
@@ -63,19 +50,13 @@ int unit_name_from_path(const char *path, const char *suffix, char **ret) {
                 else
                         n += sprintf(name + n, "\\x%02x", (unsigned char) *p);
         strcpy(name + n, suffix);
-        if (strlen(name) > 255)
-                return -EINVAL;
-
-        *ret = TAKE_PTR(name);
-        return 0;
+        return strlen(name) > 255 ? NULL : TAKE_PTR(name);
 }
 
 /* s with the character before[i] in front of each special[i]. */
 static char *escape_with(const char *s, const char *special, const char *before) {
-        char *e = malloc(strlen(s) * 2 + 1), *p = e;
+        char *e = need_memory(malloc(strlen(s) * 2 + 1)), *p = e;
 
-        if (!e)
-                return NULL;
         for (; *s; s++) {
                 const char *hit = strchr(special, *s);
                 if (hit)
@@ -92,9 +73,6 @@ char *specifier_escape(const char *s) {
 
 char *exec_escape(const char *s) {
         _cleanup_free_ char *e = escape_with(s, "%$\\\"", "%$\\\\");
-        char *quoted;
 
-        if (!e || asprintf(&quoted, "\"%s\"", e) < 0)
-                return NULL;
-        return quoted;
+        return text_format("\"%s\"", e);
 }

@@ -16,15 +16,15 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(DIR *, closedir)
 int file_read(const char *path, size_t max, char **ret);
 
 /* Reads what the kernel tells in a file of sysfs or /proc, whose path has this format: all of it, without
- * the newline at its end. The caller frees it; NULL if there is no such file, nothing in it, or no memory.
- */
+ * the newline at its end. The caller frees it; NULL if there is no such file, or nothing in it. */
 char *attribute_read(const char *format, ...) _printf_(1, 2);
 
-/* Replaces path by text: a reader sees the old file or the whole new one, at any time. */
+/* Replaces path by text: a reader sees the old file or the whole new one, at any time. Its directory is made
+ * if need be. */
 int file_write_atomic(const char *path, const char *text, mode_t mode);
 
-/* The same in a directory that is made if need be, mode 0644; a file that has the text is left as it is, so
- * that whoever watches it sees no change. */
+/* The same with mode 0644; a file that has the text is left as it is, so that whoever watches it sees no
+ * change. */
 int file_update(const char *path, const char *text);
 
 /* Makes a directory and those above it, as far as they are missing. One that is there is not asked to be

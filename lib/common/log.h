@@ -20,7 +20,6 @@ void log_to_kmsg(void);
  * is appended. Returns -abs(error), so that "return log_error_errno(r, …)" works. */
 int log_full(int level, int error, const char *format, ...) _printf_(3, 4);
 
-#define log_debug(...) ((void) log_full(LOG_DEBUG, 0, __VA_ARGS__))
 #define log_info(...) ((void) log_full(LOG_INFO, 0, __VA_ARGS__))
 #define log_warning(...) ((void) log_full(LOG_WARNING, 0, __VA_ARGS__))
 #define log_error(...) ((void) log_full(LOG_ERR, 0, __VA_ARGS__))

@@ -12,30 +12,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static inline int fsopen(const char *fs_name, unsigned flags) {
-        return syscall(SYS_fsopen, fs_name, flags);
-}
-
-static inline int fsconfig(int fd, unsigned command, const char *key, const void *value, int aux) {
-        return syscall(SYS_fsconfig, fd, command, key, value, aux);
-}
-
-static inline int fsmount(int fd, unsigned flags, unsigned attributes) {
-        return syscall(SYS_fsmount, fd, flags, attributes);
-}
-
-static inline int open_tree(int directory, const char *path, unsigned flags) {
-        return syscall(SYS_open_tree, directory, path, flags);
-}
-
-static inline int move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags) {
-        return syscall(SYS_move_mount, from, from_path, to, to_path, flags);
-}
-
-static inline int mount_setattr(int directory, const char *path, unsigned flags,
-                                struct mount_attr *attributes, size_t size) {
-        return syscall(SYS_mount_setattr, directory, path, flags, attributes, size);
-}
+#define fsopen(...) ((int) syscall(SYS_fsopen, __VA_ARGS__))
+#define fsconfig(...) ((int) syscall(SYS_fsconfig, __VA_ARGS__))
+#define fsmount(...) ((int) syscall(SYS_fsmount, __VA_ARGS__))
+#define open_tree(...) ((int) syscall(SYS_open_tree, __VA_ARGS__))
+#define move_mount(...) ((int) syscall(SYS_move_mount, __VA_ARGS__))
+#define mount_setattr(...) ((int) syscall(SYS_mount_setattr, __VA_ARGS__))
 #endif
 
 #ifndef MOVE_MOUNT_BENEATH

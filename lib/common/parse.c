@@ -19,18 +19,15 @@ int parse_boolean(const char *s) {
 
 /* Reads digits up to the first other character, which *s then points to. */
 static int parse_digits(const char **s, uint64_t max, uint64_t *ret) {
-        const char *p = *s;
-        uint64_t n = 0;
+        char *end;
 
-        if (*p < '0' || *p > '9')
+        if (**s < '0' || **s > '9') /* a blank or a sign, which strtoull() takes too */
                 return -EINVAL;
-        for (; *p >= '0' && *p <= '9'; p++) {
-                uint64_t digit = *p - '0';
-                if (digit > max || n > (max - digit) / 10)
-                        return -ERANGE;
-                n = n * 10 + digit;
-        }
-        *s = p;
+        errno = 0;
+        uint64_t n = strtoull(*s, &end, 10);
+        if (errno != 0 || n > max)
+                return -ERANGE;
+        *s = end;
         *ret = n;
         return 0;
 }
@@ -49,22 +46,19 @@ int parse_unsigned(const char *s, uint64_t max, uint64_t *ret) {
 }
 
 int parse_size(const char *s, uint64_t unit, uint64_t *ret) {
-        static const struct {
-                char suffix;
-                uint64_t bytes;
-        } suffixes[] = { { 'K', KIB }, { 'M', MIB }, { 'G', GIB }, { 'T', TIB } };
+        static const char suffixes[] = "KMGT";
+        const char *suffix;
         uint64_t n;
         int r;
 
         r = parse_digits(&s, INT64_MAX, &n);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
-                if (*s == suffixes[i].suffix) {
-                        unit = suffixes[i].bytes;
-                        s++;
-                        break;
-                }
+        suffix = *s ? strchr(suffixes, *s) : NULL;
+        if (suffix) {
+                unit = KIB << (10 * (suffix - suffixes));
+                s++;
+        }
         if (*s)
                 return -EINVAL;
         if (__builtin_mul_overflow(n, unit, &n) || n > INT64_MAX)

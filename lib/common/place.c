@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 
 #include "escape.h"
+#include "text.h"
 
 #define LINKS_MAX 40U /* as the kernel has it */
 
@@ -34,38 +35,32 @@ static void walk_done(Walk *w) {
         free(w->rest);
 }
 
-/* Nothing is asked of a server, or of a file system that has failed. */
-static int look(int fd, struct statx *ret) {
-        return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
-                     STATX_TYPE | STATX_MODE | STATX_UID, ret) < 0
-                       ? -errno
-                       : 0;
+/* Asks nothing of a server, or of a file system that has failed. What tells nothing of itself may be
+ * anybody's directory. */
+static struct statx look(int fd) {
+        struct statx sx;
+
+        if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
+                  STATX_TYPE | STATX_MODE | STATX_UID, &sx) < 0)
+                return (struct statx) { .stx_mode = S_IFDIR, .stx_uid = UINT32_MAX };
+        return sx;
 }
 
-static bool is_roots_alone(const struct statx *sx) {
-        return sx->stx_uid == 0 && (sx->stx_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-/* Goes on at fd, which is taken over. What tells nothing of itself may be anybody's. */
+/* Goes on at fd, which is taken over. */
 static void step_to(Walk *w, int fd) {
         safe_close(w->fd);
         w->fd = fd;
-        if (look(fd, &w->here) < 0)
-                w->here = (struct statx) { .stx_uid = UINT32_MAX };
-        w->bendable |= !is_roots_alone(&w->here);
+        w->here = look(fd);
+        w->bendable |= w->here.stx_uid != 0 || (w->here.stx_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
 static int step_to_root(Walk *w) {
         int fd = open(isempty(w->root) ? "/" : w->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        char *path = strdup("");
 
-        if (fd < 0 || !path) {
-                free(path);
-                safe_close(fd);
-                return fd < 0 ? -errno : -ENOMEM;
-        }
+        if (fd < 0)
+                return -errno;
         free(w->path);
-        w->path = path;
+        w->path = text_copy("");
         w->bendable = false;
         step_to(w, fd);
         w->top = w->here;
@@ -84,16 +79,6 @@ static int step_up(Walk *w) {
                 return -errno;
         *slash = 0;
         step_to(w, fd);
-        return 0;
-}
-
-static int append(char **path, const char *name) {
-        char *longer;
-
-        if (asprintf(&longer, "%s/%s", *path, name) < 0)
-                return -ENOMEM;
-        free(*path);
-        *path = longer;
         return 0;
 }
 
@@ -119,31 +104,16 @@ static int follow(Walk *w, int link, const struct statx *sx) {
         r = target[0] == '/' ? step_to_root(w) : 0;
         if (r < 0)
                 return r;
-        if (asprintf(&rest, "%s/%s", target, w->todo) < 0)
-                return -ENOMEM;
+        rest = text_format("%s/%s", target, w->todo);
         free(w->rest);
         w->todo = w->rest = rest;
         return 0;
 }
 
-/* The next part of the path, which the caller frees; NULL if there is none, or no memory. */
-static char *take_name(Walk *w) {
-        w->todo += strspn(w->todo, "/");
-        size_t l = strcspn(w->todo, "/");
-        char *name = l > 0 ? strndup(w->todo, l) : NULL;
-
-        if (name)
-                w->todo += l;
-        return name;
-}
-
 /* O_DIRECTORY mounts what is to be mounted when it is looked at; a link is opened as one. */
 static int open_name(const Walk *w, const char *name) {
-        int fd;
+        int fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | (w->text ? 0 : O_DIRECTORY));
 
-        if (w->text)
-                return openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        fd = openat(w->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | O_DIRECTORY);
         if (fd < 0 && errno == ENOENT && w->make) {
                 if (mkdirat(w->fd, name, 0755) < 0 && errno != EEXIST)
                         return -1;
@@ -154,8 +124,6 @@ static int open_name(const Walk *w, const char *name) {
 
 static int step(Walk *w, const char *name) {
         _cleanup_close_ int fd = -EBADF;
-        struct statx sx;
-        int r;
 
         if (streq(name, "."))
                 return 0;
@@ -164,15 +132,14 @@ static int step(Walk *w, const char *name) {
         fd = open_name(w, name);
         if (fd < 0)
                 return -errno;
-        r = look(fd, &sx);
-        if (r >= 0 && S_ISLNK(sx.stx_mode))
+        const struct statx sx = look(fd);
+        if (S_ISLNK(sx.stx_mode))
                 return follow(w, fd, &sx);
-        if (r >= 0 && !S_ISDIR(sx.stx_mode))
+        if (!S_ISDIR(sx.stx_mode))
                 return -ENOTDIR;
-        r = append(&w->path, name);
-        if (r >= 0)
-                step_to(w, TAKE_FD(fd));
-        return r;
+        text_append(&w->path, "/%s", name);
+        step_to(w, TAKE_FD(fd));
+        return 0;
 }
 
 /* The root's own file system is what a generator sees at each of its runs. */
@@ -182,15 +149,17 @@ static bool is_at_its_end(const Walk *w) {
                 w->here.stx_dev_minor != w->top.stx_dev_minor);
 }
 
-static int walk(Walk *w) {
+static int walk(Walk *w, const char *path) {
         int r = step_to_root(w);
 
-        while (r >= 0 && w->todo[strspn(w->todo, "/")] && !is_at_its_end(w)) {
+        w->todo = w->rest = text_copy(path);
+        while (r >= 0 && *(w->todo += strspn(w->todo, "/")) && !is_at_its_end(w)) {
                 const char *before = w->todo;
-                _cleanup_free_ char *name = take_name(w);
+                _cleanup_free_ char *name = text_format("%.*s", (int) strcspn(before, "/"), before);
 
-                r = name ? step(w, name) : -ENOMEM;
-                if (r < 0 && w->text && r != -ELOOP && r != -ENOMEM) {
+                w->todo += strlen(name);
+                r = step(w, name);
+                if (r < 0 && w->text && r != -ELOOP) {
                         w->todo = before;
                         return 0;
                 }
@@ -198,16 +167,11 @@ static int walk(Walk *w) {
         return r;
 }
 
-static int start(Walk *w, const char *path) {
-        w->todo = w->rest = strdup(path);
-        return w->rest ? walk(w) : -ENOMEM;
-}
-
 int place_open(const char *root, const char *path, bool make, char **ret) {
         _cleanup_(walk_done) Walk w = { .root = root, .make = make, .fd = -EBADF };
         int r;
 
-        r = start(&w, path);
+        r = walk(&w, path);
         if (r < 0)
                 return r;
         if (ret)
@@ -219,11 +183,10 @@ int place_resolve(const char *root, const char *path, char **ret) {
         _cleanup_(walk_done) Walk w = { .root = root, .text = true, .fd = -EBADF };
         int r;
 
-        r = start(&w, path);
+        r = walk(&w, path);
         if (r < 0)
                 return r;
-        if (append(&w.path, w.todo) < 0)
-                return -ENOMEM;
+        text_append(&w.path, "/%s", w.todo);
         path_simplify(w.path);
         if (!path_is_clean(w.path) || streq(w.path, "/"))
                 return -ELOOP;

@@ -15,5 +15,5 @@ int place_open(const char *root, const char *path, bool make, char **ret);
 
 /* Gives the same path without links, by the root's own file system and /usr: as of another file system, and
  * of what is not there, the rest of path stands for itself. Nothing is mounted, made or waited for. -ELOOP
- * as above, -ENOMEM. */
+ * as above. */
 int place_resolve(const char *root, const char *path, char **ret);

@@ -6,6 +6,7 @@
 
 #include "blockstack.h"
 #include "fileio.h"
+#include "text.h"
 
 /* Tells dm-crypt by the UUID, in which what made a mapping comes first, for cryptsetup in capitals; two
  * of its kinds only check. */
@@ -70,10 +71,8 @@ static char *find_below_file(const char *root, const char *file) {
                         continue;
                 longest = strlen(target);
                 free(TAKE_PTR(directory));
-                if (major == 0)
-                        directory = blockstack_find(root, source);
-                else if (asprintf(&directory, "%s/sys/dev/block/%u:%u", root, major, minor) < 0)
-                        directory = NULL;
+                directory = major == 0 ? blockstack_find(root, source)
+                                       : text_format("%s/sys/dev/block/%u:%u", root, major, minor);
         }
         return TAKE_PTR(directory);
 }

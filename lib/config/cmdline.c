@@ -2,6 +2,8 @@
 
 #include "cmdline.h"
 
+#include "text.h"
+
 #define WHITESPACE " \t\n\r"
 
 bool cmdline_key_equal(const char *a, const char *b) {
@@ -31,19 +33,13 @@ static bool next_word(const char **text, char *word) {
         return true;
 }
 
-int cmdline_parse(const char *text, cmdline_callback callback, void *userdata) {
-        _cleanup_free_ char *word = malloc(strlen(text) + 1);
-        int r;
+void cmdline_parse(const char *text, cmdline_callback callback, void *userdata) {
+        _cleanup_free_ char *word = text_copy(text);
 
-        if (!word)
-                return -ENOMEM;
         while (next_word(&text, word)) {
                 char *value = strchr(word, '=');
                 if (value)
                         *value++ = 0;
-                r = callback(word, value, userdata);
-                if (r < 0)
-                        return r;
+                callback(word, value, userdata);
         }
-        return 0;
 }

@@ -7,12 +7,12 @@
 #include "macro.h"
 
 /* Called for each word: key, and value behind the first "=", or NULL where there is none; both are valid
- * during the call only. A negative return ends the walk and is handed on. */
-typedef int (*cmdline_callback)(const char *key, const char *value, void *userdata);
+ * during the call only. */
+typedef void (*cmdline_callback)(const char *key, const char *value, void *userdata);
 
 /* Walks the words of text. A missing closing quote ends at the end of the text, as in systemd's relaxed
- * parsing. Returns 0, -ENOMEM, or what the callback returned. */
-int cmdline_parse(const char *text, cmdline_callback callback, void *userdata);
+ * parsing. */
+void cmdline_parse(const char *text, cmdline_callback callback, void *userdata);
 
 /* Whether two keys are the same, "-" and "_" counting as one character. */
 bool cmdline_key_equal(const char *a, const char *b);

@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include "text.h"
+
 #define BLANK " \t\r"
 
 /* The text without white space around it, in place. */
@@ -58,16 +60,13 @@ static char *parse_section(char *s) {
         return s + 1;
 }
 
-int conffile_parse(const char *text, conffile_callback callback, void *userdata) {
-        _cleanup_free_ char *copy = strdup(startswith(text, "\xef\xbb\xbf") ?: text);
+void conffile_parse(const char *text, conffile_callback callback, void *userdata) {
+        _cleanup_free_ char *copy = text_copy(startswith(text, "\xef\xbb\xbf") ?: text);
         char *rest = copy, *s;
         const char *section = "";
         unsigned line = 0;
-        int r = 0;
 
-        if (!copy)
-                return -ENOMEM;
-        while (r >= 0 && (s = next_line(&rest, &line))) {
+        while ((s = next_line(&rest, &line))) {
                 s = strip(s);
                 if (!*s || is_comment(s))
                         continue;
@@ -76,7 +75,7 @@ int conffile_parse(const char *text, conffile_callback callback, void *userdata)
                         if (name)
                                 section = name;
                         else
-                                r = callback(line, section, NULL, "no ']' at the end", userdata);
+                                callback(line, section, NULL, "no ']' at the end", userdata);
                         continue;
                 }
                 char *value = strchr(s, '=');
@@ -84,11 +83,10 @@ int conffile_parse(const char *text, conffile_callback callback, void *userdata)
                         *value++ = 0;
                 s = strip(s);
                 if (!value || !*s)
-                        r = callback(line, section, NULL, value ? "no key before '='" : "no '='", userdata);
+                        callback(line, section, NULL, value ? "no key before '='" : "no '='", userdata);
                 else
-                        r = callback(line, section, s, unquote(strip(value)), userdata);
+                        callback(line, section, s, unquote(strip(value)), userdata);
         }
-        return r;
 }
 
 static const char *const directories[] = { "/etc", "/run", "/usr/local/lib", "/usr/lib" };
@@ -98,17 +96,11 @@ typedef struct Paths {
         size_t n;
 } Paths;
 
-static int paths_add(Paths *p, char *path) {
-        char **paths = path ? reallocarray(p->paths, p->n + 2, sizeof(char *)) : NULL;
-
-        if (!paths) {
-                free(path);
-                return -ENOMEM;
-        }
-        p->paths = paths;
+/* Takes path over. */
+static void paths_add(Paths *p, char *path) {
+        p->paths = need_memory(reallocarray(p->paths, p->n + 2, sizeof(char *)));
         p->paths[p->n++] = path;
         p->paths[p->n] = NULL;
-        return 0;
 }
 
 /* No name, or no directory that could have it; anything else is there in some way. */
@@ -116,16 +108,12 @@ static bool is_absent(int error) {
         return error == ENOENT || error == ENOTDIR;
 }
 
-static int add_main_file(Paths *p, const char *root, const char *name) {
-        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-                char *path = NULL;
-                if (asprintf(&path, "%s%s/%s", root, directories[i], name) < 0)
-                        return -ENOMEM;
+static void add_main_file(Paths *p, const char *root, const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(directories) && p->n == 0; i++) {
+                _cleanup_free_ char *path = text_format("%s%s/%s", root, directories[i], name);
                 if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) >= 0 || !is_absent(errno))
-                        return paths_add(p, path);
-                free(path);
+                        paths_add(p, TAKE_PTR(path));
         }
-        return 0;
 }
 
 static int is_drop_in(const struct dirent *e) {
@@ -139,27 +127,21 @@ static const char *file_name(const char *path) {
 }
 
 /* Those of one directory, unless one of the name is there already. from: where drop-ins begin in p. */
-static int add_drop_ins(Paths *p, size_t from, const char *directory) {
-        struct dirent **entries;
-        int n, r = 0;
+static void add_drop_ins(Paths *p, size_t from, const char *directory) {
+        struct dirent **entries = NULL;
+        int n = scandir(directory, &entries, is_drop_in, NULL);
 
-        n = scandir(directory, &entries, is_drop_in, NULL);
-        if (n < 0 && errno == ENOMEM)
-                return -ENOMEM;
-        if (n < 0)
-                return is_absent(errno) ? 0 : paths_add(p, strdup(directory));
+        if (n < 0 && !is_absent(errno))
+                paths_add(p, text_copy(directory));
         for (int i = 0; i < n; i++) {
                 bool known = false;
-                char *path = NULL;
                 for (size_t k = from; k < p->n && !known; k++)
                         known = streq(file_name(p->paths[k]), entries[i]->d_name);
-                if (r >= 0 && !known)
-                        r = asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0 ? -ENOMEM
-                                                                                        : paths_add(p, path);
+                if (!known)
+                        paths_add(p, text_format("%s/%s", directory, entries[i]->d_name));
                 free(entries[i]);
         }
         free(entries);
-        return r;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -171,9 +153,8 @@ static void remove_masked(Paths *p) {
         size_t n = 0;
 
         for (size_t i = 0; i < p->n; i++) {
-                char target[16];
-                ssize_t l = readlink(p->paths[i], target, sizeof(target));
-                if (l == (ssize_t) strlen("/dev/null") && strncmp(target, "/dev/null", l) == 0)
+                char target[sizeof("/dev/null") + 1] = "";
+                if (readlink(p->paths[i], target, sizeof(target) - 1) > 0 && streq(target, "/dev/null"))
                         free(p->paths[i]);
                 else
                         p->paths[n++] = p->paths[i];
@@ -183,28 +164,19 @@ static void remove_masked(Paths *p) {
                 p->paths[n] = NULL;
 }
 
-int conffile_find(const char *root, const char *name, char ***ret) {
+char **conffile_find(const char *root, const char *name) {
         Paths p = {};
-        int r;
 
-        r = add_main_file(&p, root, name);
+        add_main_file(&p, root, name);
         size_t from = p.n;
-        for (size_t i = 0; i < ELEMENTSOF(directories) && r >= 0; i++) {
-                _cleanup_free_ char *directory = NULL;
-                if (asprintf(&directory, "%s%s/%s.d", root, directories[i], name) < 0)
-                        r = -ENOMEM;
-                else
-                        r = add_drop_ins(&p, from, directory);
-        }
-        if (r < 0) {
-                conffile_free(p.paths);
-                return r;
+        for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+                _cleanup_free_ char *directory = text_format("%s%s/%s.d", root, directories[i], name);
+                add_drop_ins(&p, from, directory);
         }
         if (p.n > from)
                 qsort(p.paths + from, p.n - from, sizeof(char *), compare_names);
         remove_masked(&p);
-        *ret = p.paths;
-        return 0;
+        return p.paths;
 }
 
 void conffile_free(char **paths) {

@@ -8,21 +8,20 @@
 
 /* Called for each assignment: the section that it is in ("" before the first), key and value, all valid
  * during the call only; line counts from 1. For a line that is neither section, assignment nor comment key
- * is NULL, and value says what is wrong with it. A negative return ends the walk and is handed on. */
-typedef int (*conffile_callback)(unsigned line, const char *section, const char *key, const char *value,
-                                 void *userdata);
+ * is NULL, and value says what is wrong with it. */
+typedef void (*conffile_callback)(unsigned line, const char *section, const char *key, const char *value,
+                                  void *userdata);
 
 /* Walks the lines of text. White space around keys and values, and one pair of quotes around a value, are no
- * part of them; a backslash at the end of a line joins it with the next. Returns 0, -ENOMEM, or what the
- * callback returned. */
-int conffile_parse(const char *text, conffile_callback callback, void *userdata);
+ * part of them; a backslash at the end of a line joins it with the next. */
+void conffile_parse(const char *text, conffile_callback callback, void *userdata);
 
 /* The files that make up the configuration name ("x.conf"), below root ("" is the system's own), in the
  * order in which they are to be read: of /etc, /run, /usr/local/lib and /usr/lib the first name that is
  * there, then name.d/ *.conf of all four by file name, of equal names the first, and none for a name that
  * is a link to /dev/null. What is there and cannot be looked at, be it a directory of drop-ins, is in the
- * list too: to read it fails. NULL-terminated; the caller frees it by conffile_free(). -ENOMEM. */
-int conffile_find(const char *root, const char *name, char ***ret);
+ * list too: to read it fails. NULL-terminated; the caller frees it by conffile_free(). */
+char **conffile_find(const char *root, const char *name);
 
 void conffile_free(char **paths);
 

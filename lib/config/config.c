@@ -7,6 +7,7 @@
 #include "fileio.h"
 #include "parse.h"
 #include "paths.h"
+#include "text.h"
 
 /* As much of a value as a reason quotes; what is too long loses its end, but not what happens instead. */
 #define QUOTE_MAX 80
@@ -17,6 +18,8 @@
 #define TEXT_MAX (64 * KIB)
 
 #define INITRD "The initrd's configuration"
+#define CMDLINE "Kernel command line"
+#define CREDENTIAL "Credential ccvm."
 
 typedef struct Loader {
         Config *config;
@@ -25,166 +28,150 @@ typedef struct Loader {
 } Loader;
 
 /* Adds what stands at where to what was refused. */
-static int refuse(Config *c, const char *where, const char *key, const char *value, const char *why) {
+static void refuse(Config *c, const char *where, const char *key, const char *value, const char *why,
+                   const char *instead) {
         c->refused.where = where;
-        return refusals_add(&c->refused, key, value, "", "%s", why);
+        refusals_add(&c->refused, key, value, "", "%s%s", why, instead);
 }
 
-/* Refuses a value that option i does not take, which stays as it is. */
-static int refuse_value(Config *c, size_t i, const char *value) {
-        _cleanup_free_ char *accepts = option_accepts(&config_options[i]);
-
-        if (!accepts)
-                return -ENOMEM;
-        c->marker_unknown |= i == OPTION_VM_DISK;
-        return refusals_add(&c->refused, config_options[i].key, value, "", "takes %s; using " QUOTED,
-                            accepts, QUOTE(c->values[i].text));
-}
-
-/* Sets option i, or refuses the value. where: NULL for the default. */
-static int set(Config *c, size_t i, const char *value, const char *where) {
-        _cleanup_free_ char *text = strdup(value), *from = where ? refusals_escape(where) : NULL;
+/* Sets option i, or refuses the value, and it stays as it is. where: NULL for the default. */
+static void set(Config *c, size_t i, const char *value, const char *where) {
+        _cleanup_free_ char *text = text_copy(value), *accepts = NULL;
+        const Option *o = &config_options[i];
         ConfigValue *v = &c->values[i];
-        int r;
+        bool taken;
 
-        if (!text || (where && !from))
-                return -ENOMEM;
         c->refused.where = where;
-        r = config_options[i].parse(c, &config_options[i], text);
-        if (r == -ENOMEM)
-                return r;
-        if (r < 0)
-                return refuse_value(c, i, value);
+        taken = o->parse(c, o, text);
+        if (i == OPTION_VM_DISK)
+                c->marker_unknown = !taken;
+        if (!taken) {
+                accepts = option_accepts(o);
+                refusals_add(&c->refused, o->key, value, "", "takes %s; using " QUOTED, accepts,
+                             QUOTE(v->text));
+                return;
+        }
         free(v->text);
         free(v->where);
-        *v = (ConfigValue) { TAKE_PTR(text), TAKE_PTR(from) };
-        if (i == OPTION_VM_DISK)
-                c->marker_unknown = false;
-        return 0;
+        *v = (ConfigValue) { TAKE_PTR(text), where ? refusals_escape(where) : NULL };
 }
 
-static int on_cmdline_word(const char *key, const char *value, void *userdata) {
-        static const char where[] = "Kernel command line";
+static void on_cmdline_word(const char *key, const char *value, void *userdata) {
         const char *name = startswith(key, "ccvm.");
         Config *c = userdata;
         int i;
 
         if (!name)
-                return 0;
-        i = option_find_name(name);
+                return;
+        i = option_find(name, true);
         if (i < 0)
-                return refuse(c, where, key, value ?: "", "unknown option");
-        return set(c, i, value ?: option_is_boolean(&config_options[i]) ? "yes" : "", where);
+                refuse(c, CMDLINE, key, value ?: "", "unknown option", "");
+        else
+                set(c, i, value ?: option_is_boolean(&config_options[i]) ? "yes" : "", CMDLINE);
 }
 
-static int on_file_line(unsigned line, const char *section, const char *key, const char *value,
-                        void *userdata) {
-        _cleanup_free_ char *where = NULL, *why = NULL;
+static void on_file_line(unsigned line, const char *section, const char *key, const char *value,
+                         void *userdata) {
         Loader *l = userdata;
-        int i;
+        _cleanup_free_ char *where = text_format("%s:%u", l->file, line);
+        bool ours = key && streq(section, "Scratch");
+        int i = ours ? option_find(key, false) : -ENOENT;
 
-        if (asprintf(&where, "%s:%u", l->file, line) < 0)
-                return -ENOMEM;
+        l->in_section |= ours;
         if (!key)
-                return asprintf(&why, "%s; the line is ignored", value) < 0
-                               ? -ENOMEM
-                               : refuse(l->config, where, "", "", why);
-        if (!streq(section, "Scratch"))
-                return 0;
-        l->in_section = true;
-        i = option_find_key(key);
-        return i < 0 ? refuse(l->config, where, key, value, "unknown key") : set(l->config, i, value, where);
+                refuse(l->config, where, "", "", value, "; the line is ignored");
+        else if (ours && i < 0)
+                refuse(l->config, where, key, value, "unknown key", "");
+        else if (ours)
+                set(l->config, i, value, where);
 }
 
 /* name: of the text. */
-static int load_text(Config *c, const char *text, const char *name) {
+static void load_text(Config *c, const char *text, const char *name) {
         Loader l = { .config = c, .file = name };
-        int r;
 
-        r = conffile_parse(text, on_file_line, &l);
-        if (r < 0 || l.in_section || !text[strspn(text, " \t\r\n")])
-                return r;
-        return refuse(c, name, "", "", "nothing in a section [Scratch]");
+        conffile_parse(text, on_file_line, &l);
+        if (!l.in_section && text[strspn(text, " \t\r\n")])
+                refuse(c, name, "", "", "nothing in a section [Scratch]", "");
 }
 
 /* counts_as: what is done instead. */
-static int refuse_unreadable(Config *c, const char *name, const char *counts_as, int error) {
+static void refuse_unreadable(Config *c, const char *name, const char *counts_as, int error) {
         c->marker_unknown = true;
         c->refused.where = name;
-        return refusals_add(&c->refused, "", "", "", "cannot be read, and counts as %s: %s", counts_as,
-                            strerror(-error));
+        refusals_add(&c->refused, "", "", "", "cannot be read, and counts as %s: %s", counts_as,
+                     strerror(-error));
 }
 
 /* Counts what may have stood in a text that cannot be read, as far as it protects somebody. */
-static int load_unreadable(Config *c, const char *name, int error) {
-        int r;
-
-        r = refuse_unreadable(c, name, "Fallback=fail, Integrity=hmac-sha256", error);
-        return r < 0 ? r : load_text(c, "[Scratch]\nFallback=fail\nIntegrity=hmac-sha256\n", name);
+static void load_unreadable(Config *c, const char *name, int error) {
+        refuse_unreadable(c, name, "Fallback=fail, Integrity=hmac-sha256", error);
+        load_text(c, "[Scratch]\nFallback=fail\nIntegrity=hmac-sha256\n", name);
 }
 
-/* text: NULL if there is none; error: if it could not be read. */
-static int load_source(Config *c, const char *text, const char *name, int error) {
-        if (error == -ENOMEM)
-                return error;
-        if (error < 0)
-                return load_unreadable(c, name, error);
-        return text ? load_text(c, text, name) : 0;
+static void load_source(Config *c, const ConfigText *t, const char *name) {
+        if (t->error < 0)
+                load_unreadable(c, name, t->error);
+        else if (t->text)
+                load_text(c, t->text, name);
 }
 
-static int load_files(Config *c, const char *root) {
-        _cleanup_(conffile_freep) char **paths = NULL;
-        int r;
+/* Reads the file name below root, if it is there. */
+static ConfigText read_below(const char *root, const char *name) {
+        _cleanup_free_ char *path = text_format("%s%s", root, name);
+        ConfigText t = {};
+        int r = file_read(path, TEXT_MAX, &t.text);
 
-        r = conffile_find(root, "ccvm-scratch.conf", &paths);
-        for (char **p = paths; r >= 0 && p && *p; p++) {
-                _cleanup_free_ char *text = NULL;
-                int error = file_read(*p, TEXT_MAX, &text);
+        t.error = r == -ENOENT ? 0 : r;
+        return t;
+}
 
-                r = load_source(c, text, startswith(*p, root) ?: *p, error);
+static void load_files(Config *c, const char *root) {
+        _cleanup_(conffile_freep) char **paths = conffile_find(root, "ccvm-scratch.conf");
+
+        for (char **p = paths; p && *p; p++) {
+                ConfigText t = {};
+
+                t.error = file_read(*p, TEXT_MAX, &t.text);
+                load_source(c, &t, startswith(*p, root) ?: *p);
+                free(t.text);
         }
-        return r;
 }
 
-/* Sets Fallback= to what the host demands. Whoever demands something must not get less because of a slip, so
- * that any other word is "fail". */
-static int load_fallback(Config *c, const char *value) {
-        static const char where[] = "Credential ccvm.fallback";
-        int r;
+/* Sets option i to a credential's one line, which may end as files on the host do. */
+static void load_word(Config *c, size_t i, const char *text, const char *name) {
+        _cleanup_free_ char *word = text_format("%.*s", (int) strcspn(text, "\n"), text);
 
-        r = set(c, OPTION_FALLBACK, "fail", where);
-        return r < 0 ? r : set(c, OPTION_FALLBACK, value, where);
+        set(c, i, word, name);
 }
 
-static int load_all(Config *c, const ConfigSources *s) {
-        int r = 0;
+static bool is_there(const ConfigText *t) {
+        return t->text || t->error < 0;
+}
 
+static void load_all(Config *c, const ConfigSources *s) {
         if (s->root)
-                r = load_files(c, s->root);
-        if (r < 0)
-                return r;
-        r = load_source(c, s->conf, "Credential ccvm.conf", s->conf_error);
-        if (r < 0)
-                return r;
-        if (s->vm_disk_error < 0)
-                r = refuse_unreadable(c, "Credential ccvm.vm-disk", "none", s->vm_disk_error);
-        else if (s->vm_disk)
-                r = set(c, OPTION_VM_DISK, s->vm_disk, "Credential ccvm.vm-disk");
-        if (r < 0)
-                return r;
-        r = load_source(c, NULL, "Kernel command line", s->cmdline_error);
-        if (r < 0)
-                return r;
-        r = cmdline_parse(s->cmdline, on_cmdline_word, c);
-        return r < 0 || !s->fallback ? r : load_fallback(c, s->fallback);
+                load_files(c, s->root);
+        load_source(c, &s->conf, CREDENTIAL "conf");
+        if (s->vm_disk.error < 0)
+                refuse_unreadable(c, CREDENTIAL "vm-disk", "none", s->vm_disk.error);
+        else if (s->vm_disk.text)
+                load_word(c, OPTION_VM_DISK, s->vm_disk.text, CREDENTIAL "vm-disk");
+        if (s->cmdline.error < 0)
+                load_unreadable(c, CMDLINE, s->cmdline.error);
+        else if (s->cmdline.text)
+                cmdline_parse(s->cmdline.text, on_cmdline_word, c);
+        if (!is_there(&s->fallback))
+                return;
+        /* Whoever demands something must not get less because of a slip: any other word is "fail". */
+        set(c, OPTION_FALLBACK, "fail", CREDENTIAL "fallback");
+        load_word(c, OPTION_FALLBACK, s->fallback.text ?: "", CREDENTIAL "fallback");
 }
 
 /* The pool is there, made by what the initrd knew: its directories can still be added to, and all else is
  * decided, but for what the host demands. before: the values of the initrd. */
-static int keep_to_initrd(Config *c, const ConfigValue *before, bool demanded) {
-        int r = 0;
-
-        for (size_t i = 0; i < _OPTION_MAX && r >= 0; i++) {
+static void keep_to_initrd(Config *c, const ConfigValue *before, bool demanded) {
+        for (size_t i = 0; i < _OPTION_MAX; i++) {
                 const char *text = c->values[i].text;
 
                 if (!c->values[i].where || streq(text, before[i].text) || (demanded && i == OPTION_FALLBACK))
@@ -194,147 +181,73 @@ static int keep_to_initrd(Config *c, const ConfigValue *before, bool demanded) {
                         continue;
                 }
                 c->refused.where = "The system's configuration";
-                r = refusals_add(&c->refused, config_options[i].key, text, "",
-                                 "comes too late, the initrd has set the pool up with " QUOTED
-                                 ": rebuild the initrd",
-                                 QUOTE(before[i].text));
-                if (r >= 0)
-                        r = set(c, i, before[i].text, INITRD);
+                refusals_add(&c->refused, config_options[i].key, text, "",
+                             "comes too late, the initrd has set the pool up with " QUOTED
+                             ": rebuild the initrd",
+                             QUOTE(before[i].text));
+                set(c, i, before[i].text, INITRD);
         }
-        return r;
 }
 
-static int load_over_initrd(Config *c, const ConfigSources *s) {
+static void load_over_initrd(Config *c, const ConfigSources *s) {
         _cleanup_(config_done) Config before = {};
-        int r;
 
-        r = config_load(&before, &(ConfigSources) { .conf = s->initrd, .cmdline = "" });
-        if (r >= 0)
-                r = load_text(c, s->initrd, INITRD);
-        if (r >= 0 && s->refused)
-                r = refusals_parse(&c->refused, s->refused);
-        if (r >= 0)
-                r = load_all(c, s);
-        return r < 0 ? r : keep_to_initrd(c, before.values, s->fallback);
+        config_load(&before, &(ConfigSources) { .conf = s->initrd });
+        load_text(c, s->initrd.text, INITRD);
+        if (s->refused.text)
+                refusals_parse(&c->refused, s->refused.text);
+        load_all(c, s);
+        keep_to_initrd(c, before.values, is_there(&s->fallback));
 }
 
 /* Sets option i to what goes with option other, and refuses what it was told to be, if that does not. */
-static int adjust(Config *c, size_t i, const char *text, size_t other, bool refused) {
-        _cleanup_free_ char *with = NULL;
-        int r;
+static void adjust(Config *c, size_t i, const char *text, size_t other, bool refused) {
+        _cleanup_free_ char *with = text_format("%s=%s", config_options[other].key, c->values[other].text);
 
-        if (asprintf(&with, "%s=%s", config_options[other].key, c->values[other].text) < 0)
-                return -ENOMEM;
-        if (refused) {
-                c->refused.where = "The configuration";
-                r = refusals_add(&c->refused, config_options[i].key, c->values[i].text, "",
-                                 "does not go with %s; using '%s'", with, text);
-                if (r < 0)
-                        return r;
-        }
-        return set(c, i, text, with);
+        c->refused.where = "The configuration";
+        if (refused)
+                refusals_add(&c->refused, config_options[i].key, c->values[i].text, "",
+                             "does not go with %s; using '%s'", with, text);
+        set(c, i, text, with);
 }
 
-static int adjust_all(Config *c) {
+static void adjust_all(Config *c) {
         ConfigValue *v = c->values;
-        int r = 0;
 
         /* A host whose disks come late is slow at more. */
         if (!v[OPTION_SETUP_TIMEOUT].where && c->device_timeout_sec > c->setup_timeout_sec)
-                r = adjust(c, OPTION_SETUP_TIMEOUT, v[OPTION_DEVICE_TIMEOUT].text, OPTION_DEVICE_TIMEOUT,
-                           false);
-        if (r < 0)
-                return r;
+                adjust(c, OPTION_SETUP_TIMEOUT, v[OPTION_DEVICE_TIMEOUT].text, OPTION_DEVICE_TIMEOUT, false);
         /* The disk has nothing but ciphertext then. */
         if (c->integrity != INTEGRITY_NO && c->header != HEADER_RAM)
-                r = adjust(c, OPTION_HEADER, "ram", OPTION_INTEGRITY, v[OPTION_HEADER].where);
-        if (r < 0)
-                return r;
+                adjust(c, OPTION_HEADER, "ram", OPTION_INTEGRITY, v[OPTION_HEADER].where);
         /* The store would be in use by then, and its upper cannot be changed under it. */
         if (c->hotplug && c->nix_store != NIX_STORE_NO)
-                r = adjust(c, OPTION_VM_DISK, "no", OPTION_NIX_STORE, true);
-        return r;
+                adjust(c, OPTION_VM_DISK, "no", OPTION_NIX_STORE, true);
 }
 
-static int format_text(const Config *c, char **ret) {
-        size_t size;
-        FILE *f = open_memstream(ret, &size);
+static char *format_text(const Config *c) {
+        char *text = text_copy("[Scratch]\n");
 
-        if (!f)
-                return -ENOMEM;
-        fputs("[Scratch]\n", f);
         for (size_t i = 0; i < _OPTION_MAX; i++)
                 if (!streq(c->values[i].text, config_options[i].fallback) ||
                     (i == OPTION_SETUP_TIMEOUT && c->setup_timeout_sec < c->device_timeout_sec))
-                        fprintf(f, "%s=%s\n", config_options[i].key, c->values[i].text);
-        return fclose(f) == 0 ? 0 : -ENOMEM;
+                        text_append(&text, "%s=%s\n", config_options[i].key, c->values[i].text);
+        return text;
 }
 
-int config_load(Config *c, const ConfigSources *sources) {
-        int r = 0;
-
+void config_load(Config *c, const ConfigSources *sources) {
         *c = (Config) {};
-        for (size_t i = 0; i < _OPTION_MAX && r >= 0; i++)
-                r = set(c, i, config_options[i].fallback, NULL);
-        if (r < 0)
-                return r;
-        r = sources->initrd ? load_over_initrd(c, sources) : load_all(c, sources);
-        if (r < 0)
-                return r;
-        r = load_source(c, NULL, INITRD, sources->initrd_error);
-        if (r < 0)
-                return r;
-        r = adjust_all(c);
+        for (size_t i = 0; i < _OPTION_MAX; i++)
+                set(c, i, config_options[i].fallback, NULL);
+        if (sources->initrd.text)
+                load_over_initrd(c, sources);
+        else
+                load_all(c, sources);
+        if (sources->initrd.error < 0)
+                load_unreadable(c, INITRD, sources->initrd.error);
+        adjust_all(c);
         c->refused.where = NULL; /* it was borrowed */
-        return r < 0 ? r : format_text(c, &c->text);
-}
-
-/* Reads the file name below root. */
-static int read_below(const char *root, const char *name, char **ret) {
-        _cleanup_free_ char *path = NULL;
-
-        return asprintf(&path, "%s%s", root, name) < 0 ? -ENOMEM : file_read(path, TEXT_MAX, ret);
-}
-
-/* Reads a credential, or for the real root the initrd's copy if it was not passed on. word: it is of one
- * line, which may end as files on the host do. Returns 0 also if there is none. */
-static int read_credential(const ConfigSystem *s, const char *name, bool word, char **ret) {
-        _cleanup_free_ char *copy = NULL;
-        int r;
-
-        if (asprintf(&copy, CREDENTIALS_PATH "/%s", name) < 0)
-                return -ENOMEM;
-        r = s->credentials ? read_below(s->credentials, strrchr(copy, '/'), ret) : -ENOENT;
-        if (r == -ENOENT && !s->in_initrd)
-                r = read_below(s->root, copy, ret);
-        if (r >= 0 && word)
-                (*ret)[strcspn(*ret, "\n")] = 0;
-        return r == -ENOENT ? 0 : r;
-}
-
-int config_load_system(Config *c, const ConfigSystem *system) {
-        _cleanup_free_ char *conf = NULL, *made = NULL, *refused = NULL, *vm_disk = NULL, *fallback = NULL;
-        ConfigSources s = {
-                .root = system->root,
-                .cmdline = system->cmdline,
-                .cmdline_error = system->cmdline_error,
-                .conf_error = read_credential(system, "ccvm.conf", false, &conf),
-                .vm_disk_error = read_credential(system, "ccvm.vm-disk", true, &vm_disk),
-        };
-
-        /* One that cannot be read counts as a word that Fallback= does not take. */
-        s.fallback = read_credential(system, "ccvm.fallback", true, &fallback) < 0 ? "" : fallback;
-        if (!system->in_initrd && config_initrd_has_attempted(system->root)) {
-                s.initrd_error = read_below(system->root, MADE_PATH, &made);
-                if (s.initrd_error == -ENOENT) /* an initrd of an earlier version, which has only this */
-                        s.initrd_error = read_below(system->root, CONFIG_PATH, &made);
-                (void) read_below(system->root, REFUSED_BY_INITRD_PATH, &refused);
-        }
-        s.initrd = made;
-        s.refused = refused;
-        s.conf = conf;
-        s.vm_disk = vm_disk;
-        return config_load(c, &s);
+        c->text = format_text(c);
 }
 
 int config_load_text(Config *c, const char *path) {
@@ -343,31 +256,59 @@ int config_load_text(Config *c, const char *path) {
 
         *c = (Config) {};
         r = file_read(path, TEXT_MAX, &text);
-        if (r >= 0)
-                r = config_load(c, &(ConfigSources) { .conf = text, .cmdline = "" });
-        if (r >= 0 && !streq(c->text, text))
+        if (r >= 0) {
+                config_load(c, &(ConfigSources) { .conf.text = text });
+                if (streq(c->text, text))
+                        return 0;
                 r = -EBADMSG;
-        if (r >= 0)
-                return 0;
+        }
         config_done(c);
-        (void) config_load(c,
-                           &(ConfigSources) { .vm_disk = "yes", .cmdline = "", .initrd_error = -EBADMSG });
+        config_load(c, &(ConfigSources) { .vm_disk.text = (char *) "yes", .initrd.error = -EBADMSG });
         return r;
 }
 
-int config_read_cmdline(char **ret) {
-        const char *e = getenv("SYSTEMD_PROC_CMDLINE");
+/* path: of the initrd's copy, with the credential's name at its end. */
+static ConfigText read_credential(const char *root, const char *credentials, bool in_initrd,
+                                  const char *path) {
+        ConfigText t = {};
 
-        if (!e)
-                return file_read("/proc/cmdline", TEXT_MAX, ret);
-        *ret = strdup(e);
-        return *ret ? 0 : -ENOMEM;
+        if (credentials)
+                t = read_below(credentials, strrchr(path, '/'));
+        return is_there(&t) || in_initrd ? t : read_below(root, path);
 }
 
-bool config_initrd_has_attempted(const char *root) {
-        _cleanup_free_ char *text = NULL;
+void config_find_sources(ConfigSources *s, const char *root, const char *credentials, bool in_initrd) {
+        const char *cmdline = getenv("SYSTEMD_PROC_CMDLINE");
+        ConfigText attempted = read_below(root, ATTEMPTED_PATH);
 
-        return read_below(root, ATTEMPTED_PATH, &text) >= 0 && startswith(text, "initrd");
+        *s = (ConfigSources) {
+                .root = root,
+                .conf = read_credential(root, credentials, in_initrd, CREDENTIALS_PATH "/ccvm.conf"),
+                .vm_disk = read_credential(root, credentials, in_initrd, CREDENTIALS_PATH "/ccvm.vm-disk"),
+                .fallback = read_credential(root, credentials, in_initrd, CREDENTIALS_PATH "/ccvm.fallback"),
+                .attempted = !in_initrd && attempted.text && startswith(attempted.text, "initrd"),
+        };
+        free(attempted.text);
+        if (cmdline)
+                s->cmdline.text = text_copy(cmdline);
+        else
+                s->cmdline.error = file_read("/proc/cmdline", TEXT_MAX, &s->cmdline.text);
+        if (!s->attempted)
+                return;
+        s->refused = read_below(root, REFUSED_BY_INITRD_PATH);
+        s->initrd = read_below(root, MADE_PATH);
+        if (!is_there(&s->initrd)) /* an initrd of an earlier version has only this */
+                s->initrd = read_below(root, CONFIG_PATH);
+        if (!is_there(&s->initrd))
+                s->initrd.error = -ENOENT;
+}
+
+void config_sources_done(ConfigSources *s) {
+        ConfigText *const texts[] = { &s->conf,    &s->vm_disk, &s->fallback,
+                                      &s->cmdline, &s->initrd,  &s->refused };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                free(TAKE_PTR(texts[i]->text));
 }
 
 Fallback config_fallback(const Config *c) {

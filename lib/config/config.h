@@ -48,13 +48,12 @@ typedef struct ConfigValue {
 } ConfigValue;
 
 typedef struct Config {
-        bool vm_disk;        /* the host has attached a disk, or will */
-        bool hotplug;        /* it will, when the system runs; never without vm_disk */
-        char serial[20 + 1]; /* of the disk, [A-Za-z0-9._-]; 20 is the virtio limit */
+        ConfigValue values[_OPTION_MAX]; /* valid; the fields below are what they mean */
+        bool vm_disk;                    /* the host has attached a disk, or will */
+        bool hotplug;                    /* it will, when the system runs; never without vm_disk */
         DirSpec mounts[CONFIG_MOUNTS_MAX];
         size_t n_mounts;
         NixStore nix_store;
-        const char *file_system; /* its name, a constant */
         Header header;
         Integrity integrity;
         Fallback fallback;
@@ -62,55 +61,47 @@ typedef struct Config {
         bool discard;
         uint64_t device_timeout_sec;
         uint64_t setup_timeout_sec;
-        char fallback_size[24]; /* as tmpfs(5) takes it in size= */
-        bool initrd_differs;    /* the initrd has made the pool for other Mounts= or NixStore= */
-        ConfigValue values[_OPTION_MAX];
-        char *text; /* owned: all that is no default, as a config file */
+        bool initrd_differs; /* the initrd has made the pool for other Mounts= or NixStore= */
+        char *text;          /* owned: all that is no default, as a config file */
         Refusals refused;
         bool marker_unknown; /* a word for VmDisk= was refused, or something could not be read */
 } Config;
 
-/* Where it comes from; everything is borrowed, and NULL is what is not there. */
+/* A text that is there; or why it cannot be read, -errno; or neither. */
+typedef struct ConfigText {
+        char *text;
+        int error;
+} ConfigText;
+
+/* Where it comes from. */
 typedef struct ConfigSources {
-        const char *root;    /* of the config files; "" is the system's own, NULL reads none */
-        const char *initrd;  /* what the initrd has set the pool up by: the text of its Config */
-        const char *refused; /* what the initrd refused: the text of its Refusals */
-        const char *conf;    /* credential ccvm.conf: a config file's text */
-        const char *vm_disk; /* credential ccvm.vm-disk */
-        const char *cmdline;
-        const char *fallback; /* credential ccvm.fallback: Fallback= as the host wants it */
-        /* Why that which is there could not be read, -errno, or 0. */
-        int initrd_error, conf_error, vm_disk_error, cmdline_error;
+        const char *root;                   /* of the config files, borrowed; NULL reads none */
+        ConfigText conf, vm_disk, fallback; /* the credentials ccvm.conf, ccvm.vm-disk and ccvm.fallback */
+        ConfigText cmdline;
+        bool attempted;     /* an initrd has set the pool up, or tried to: */
+        ConfigText initrd;  /* by the text of this Config, */
+        ConfigText refused; /* with the text of these Refusals */
 } ConfigSources;
 
-/* Reads all of that, in the order of config files, credentials, command line. The credential ccvm.fallback
- * comes last and so wins; a word in it that Fallback= does not take counts as "fail". With sources->initrd
- * only Mounts= and NixStore= can still be changed; for all else that differs the initrd's word stands, and
- * the other is refused. Where that word is lost, Fallback= is fail. -ENOMEM is the only error. The caller
- * calls config_done(). */
-int config_load(Config *c, const ConfigSources *sources);
+/* Finds the sources of the system below root, "" for this one: the credentials in the directory credentials
+ * (NULL: not passed on) or, but for the initrd, as the initrd has copied them; the kernel command line, or
+ * $SYSTEMD_PROC_CMDLINE, as systemd's generators have it in tests; and what an initrd has left. The caller
+ * calls config_sources_done(). */
+void config_find_sources(ConfigSources *s, const char *root, const char *credentials, bool in_initrd);
 
-/* Reads what one system has, with root before each path: the config files, the credentials in the directory
- * credentials (NULL: not passed on) or, but for the initrd, as the initrd has copied them, and for the real
- * root of an initrd that has set the pool up what it did that by. The rest as config_load(). */
-typedef struct ConfigSystem {
-        const char *root, *credentials, *cmdline;
-        int cmdline_error; /* as in ConfigSources */
-        bool in_initrd;
-} ConfigSystem;
-int config_load_system(Config *c, const ConfigSystem *system);
+void config_sources_done(ConfigSources *s);
+
+/* Reads all of that, in the order of config files, credentials, command line. The credential ccvm.fallback
+ * comes last and so wins; a word in it that Fallback= does not take, or none to be read, counts as "fail".
+ * With sources->initrd only Mounts= and NixStore= can still be changed; for all else that differs the
+ * initrd's word stands, and the other is refused. Where that word is lost, Fallback= is fail. The caller
+ * calls config_done(). */
+void config_load(Config *c, const ConfigSources *sources);
 
 /* Reads c->text back from the file at path. What is no such text is damaged, and counts as VmDisk=yes with
- * what an unreadable text counts as: -EBADMSG, -ENOMEM, or the errors of file_read(). The caller calls
- * config_done(). */
+ * what an unreadable text counts as: -EBADMSG, or the errors of file_read(). The caller calls config_done().
+ */
 int config_load_text(Config *c, const char *path);
-
-/* Reads the kernel command line, or $SYSTEMD_PROC_CMDLINE, as systemd's generators do in tests. The caller
- * frees it. The errors of file_read(). */
-int config_read_cmdline(char **ret);
-
-/* Returns whether an initrd has set the pool up, or tried to, by the marker below root. */
-bool config_initrd_has_attempted(const char *root);
 
 /* Returns what is done without the disk. What fails in a running system takes nothing from it: it stays in
  * the RAM that it had. */
@@ -125,9 +116,9 @@ typedef struct Option Option;
 struct Option {
         const char *key;  /* in [Scratch] */
         const char *name; /* behind "ccvm." on the kernel command line */
-        /* -EINVAL: a bad value, and c is as it was; -ENOMEM. Of a list it takes what it can: then value
+        /* Returns false for a bad value, and c is as it was. Of a list it takes what it can: then value
          * becomes what was taken, and what was not is in c->refused. */
-        int (*parse)(Config *c, const Option *o, char *value);
+        bool (*parse)(Config *c, const Option *o, char *value);
         const char *const *words; /* that it takes, with a NULL behind them; or NULL, and */
         const char *accepts;      /* what it takes instead, in words for people */
         const char *fallback;     /* the default */
@@ -136,12 +127,11 @@ struct Option {
 
 extern const Option config_options[_OPTION_MAX];
 
-/* Returns the index of the option with this key in [Scratch], or with this name on the kernel command line;
- * -ENOENT. */
-int option_find_key(const char *key);
-int option_find_name(const char *name);
+/* Returns the index of the option with this key in [Scratch], or for the kernel command line with this name
+ * behind "ccvm.", in which "-" and "_" are the same; -ENOENT. */
+int option_find(const char *word, bool for_cmdline);
 
-/* Lists what it takes, for people. The caller frees it; NULL if out of memory. */
+/* Lists what it takes, for people. The caller frees it. */
 char *option_accepts(const Option *o);
 
 /* Returns whether it is a boolean, which without a value means yes, as everywhere on the command line. */

@@ -4,6 +4,7 @@
 
 #include "escape.h"
 #include "parse.h"
+#include "text.h"
 
 void dirspec_done(DirSpec *d) {
         free(TAKE_PTR(d->path));
@@ -40,12 +41,12 @@ static int parse_options(char *words, DirSpec *d) {
         } options[] = { { "dev", &d->dev }, { "suid", &d->suid }, { "noexec", &d->noexec } };
 
         for (char *word; (word = strsep(&words, "+"));) {
-                bool found = false;
-                for (size_t i = 0; i < ELEMENTSOF(options) && !found; i++)
-                        if ((found = streq(word, options[i].word)))
-                                *options[i].flag = true;
-                if (!found)
+                size_t i = 0;
+                while (i < ELEMENTSOF(options) && !streq(word, options[i].word))
+                        i++;
+                if (i == ELEMENTSOF(options))
                         return -EINVAL;
+                *options[i].flag = true;
         }
         return 0;
 }
@@ -55,13 +56,10 @@ static mode_t default_mode(const char *path) {
 }
 
 int dirspec_parse(const char *text, DirSpec *ret) {
-        _cleanup_free_ char *copy = strdup(text);
+        _cleanup_free_ char *copy = text_copy(text);
+        char *rest = copy;
         DirSpec d = {};
 
-        if (!copy)
-                return -ENOMEM;
-
-        char *rest = copy;
         const char *path = strsep(&rest, ":"), *mode = strsep(&rest, ":"), *uid = strsep(&rest, ":"),
                    *gid = strsep(&rest, ":");
         char *options = strsep(&rest, ":");
@@ -72,10 +70,7 @@ int dirspec_parse(const char *text, DirSpec *ret) {
             (!isempty(uid) && parse_id(uid, &d.uid) < 0) || (!isempty(gid) && parse_id(gid, &d.gid) < 0) ||
             (!isempty(options) && parse_options(options, &d) < 0))
                 return -EINVAL;
-
-        d.path = strdup(path);
-        if (!d.path)
-                return -ENOMEM;
+        d.path = text_copy(path);
         *ret = d;
         return 0;
 }

@@ -18,7 +18,7 @@ typedef struct DirSpec {
 /* Parses text. The mode is octal and defaults to 0755, or to 1777 for /tmp and /var/tmp, which are
  * everybody's (file-hierarchy(7)); owners are numbers (an initrd has no user database) and default to root;
  * OPTIONS are dev, suid and noexec, joined by "+". An empty field is its default. -EINVAL if the text is no
- * such thing, -ENOMEM. The caller calls dirspec_done(). */
+ * such thing. The caller calls dirspec_done(). */
 int dirspec_parse(const char *text, DirSpec *ret);
 
 void dirspec_done(DirSpec *d);

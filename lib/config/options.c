@@ -7,6 +7,10 @@
 #include "cmdline.h"
 #include "escape.h"
 #include "parse.h"
+#include "text.h"
+
+#define SERIAL_MAX 20U        /* of virtio */
+#define FALLBACK_SIZE_MAX 23U /* digits enough for any */
 
 static void *option_field(Config *c, const Option *o) {
         return (char *) c + o->offset;
@@ -21,90 +25,72 @@ static const char *const booleans[] = { "yes", "no", NULL },
                          *const fallbacks[] = { "tmpfs", "none", "fail", NULL },
                          *const on_clones[] = { "warn", "renew", "wipe", NULL };
 
-static int parse_bool_option(Config *c, const Option *o, char *value) {
+static bool parse_bool_option(Config *c, const Option *o, char *value) {
         int b = parse_boolean(value);
 
-        if (b < 0)
-                return b;
-        *(bool *) option_field(c, o) = b;
-        return 0;
+        if (b >= 0)
+                *(bool *) option_field(c, o) = b;
+        return b >= 0;
 }
 
-static int parse_vm_disk(Config *c, const Option *o, char *value) {
+static bool parse_vm_disk(Config *c, const Option *o, char *value) {
         bool hotplug = streq(value, "hotplug");
-        int r;
 
-        r = parse_bool_option(c, o, hotplug ? "yes" : value);
-        if (r < 0)
-                return r;
+        if (!parse_bool_option(c, o, hotplug ? "yes" : value))
+                return false;
         c->hotplug = hotplug;
-        return 0;
+        return true;
 }
 
 static int find_word(const Option *o, const char *value) {
-        for (unsigned i = 0; o->words[i]; i++)
+        for (int i = 0; o->words[i]; i++)
                 if (streq(o->words[i], value))
                         return i;
-        return -EINVAL;
+        return -1;
 }
 
 /* Sets an enum, which has the order of the words. */
-static int parse_word(Config *c, const Option *o, char *value) {
+static bool parse_word(Config *c, const Option *o, char *value) {
         int i = find_word(o, value);
 
-        if (i < 0)
-                return i;
-        *(unsigned *) option_field(c, o) = i;
-        return 0;
+        if (i >= 0)
+                *(unsigned *) option_field(c, o) = i;
+        return i >= 0;
 }
 
-/* Sets the word itself, a constant. */
-static int parse_name(Config *c, const Option *o, char *value) {
-        int i = find_word(o, value);
-
-        if (i < 0)
-                return i;
-        *(const char **) option_field(c, o) = o->words[i];
-        return 0;
+static bool check_word(Config *c, const Option *o, char *value) {
+        return find_word(o, value) >= 0;
 }
 
-static int parse_serial(Config *c, const Option *o, char *value) {
+static bool check_serial(Config *c, const Option *o, char *value) {
         size_t l = strlen(value);
 
-        if (l == 0 || l >= sizeof(c->serial))
-                return -EINVAL;
         for (const char *p = value; *p; p++)
                 if (!isalnum((unsigned char) *p) && !strchr("._-", *p))
-                        return -EINVAL;
-        strcpy(c->serial, value);
-        return 0;
+                        return false;
+        return l > 0 && l <= SERIAL_MAX;
 }
 
-static int parse_timeout(Config *c, const Option *o, char *value) {
+static bool parse_timeout(Config *c, const Option *o, char *value) {
         uint64_t sec;
 
         if (parse_unsigned(value, 3600, &sec) < 0 || sec == 0)
-                return -EINVAL;
+                return false;
         *(uint64_t *) option_field(c, o) = sec;
-        return 0;
+        return true;
 }
 
-static int parse_fallback_size(Config *c, const Option *o, char *value) {
-        char number[sizeof(c->fallback_size)];
-        size_t l = strlen(value);
+static bool check_fallback_size(Config *c, const Option *o, char *value) {
+        _cleanup_free_ char *number = text_copy(value);
+        char *percent = strchr(number, '%');
         uint64_t n;
 
-        if (l == 0 || l >= sizeof(number))
-                return -EINVAL;
-        strcpy(number, value);
-        if (number[l - 1] == '%') {
-                number[l - 1] = 0;
-                if (parse_unsigned(number, 100, &n) < 0 || n == 0)
-                        return -EINVAL;
-        } else if (parse_size(value, 1, &n) < 0 || n < MIB)
-                return -EINVAL;
-        strcpy(c->fallback_size, value);
-        return 0;
+        if (strlen(value) > FALLBACK_SIZE_MAX)
+                return false;
+        if (!percent || percent[1])
+                return parse_size(value, 1, &n) >= 0 && n >= MIB;
+        *percent = 0;
+        return parse_unsigned(number, 100, &n) >= 0 && n > 0;
 }
 
 /* Whether path is one of the list, which a NULL ends, or with below lies below one. */
@@ -142,7 +128,7 @@ static bool path_fits_unit_file(const char *path) {
 
 /* Why the list does not take d as it is, a constant; NULL if it does. */
 static const char *mount_list_refuses(const Config *l, const DirSpec *d) {
-        _cleanup_free_ char *unit = NULL;
+        _cleanup_free_ char *unit = unit_name_from_path(d->path, "sysroot-.mount");
 
         if (!path_fits_unit_file(d->path))
                 return "not printable ASCII without quotes and backslashes";
@@ -154,7 +140,7 @@ static const char *mount_list_refuses(const Config *l, const DirSpec *d) {
         if (l->n_mounts == CONFIG_MOUNTS_MAX)
                 return "more than 32";
         /* With room for where a link leads. */
-        return unit_name_from_path(d->path, "sysroot-.mount", &unit) < 0 ? "too long" : NULL;
+        return unit ? NULL : "too long";
 }
 
 /* Takes d over. Before those below it: it would cover them if it were mounted last. */
@@ -170,28 +156,25 @@ static void mount_list_insert(Config *l, DirSpec *d) {
         l->n_mounts++;
 }
 
-/* -ENOMEM; ret_why: a constant if it is not taken, else NULL. */
-static int mount_list_add(Config *l, const char *text, const char **ret_why) {
+/* Adds the entry text. Returns why it is not taken, a constant; NULL if it is. */
+static const char *mount_list_add(Config *l, const char *text) {
         _cleanup_(dirspec_done) DirSpec d = {};
-        int r;
+        const char *why;
 
-        r = dirspec_parse(text, &d);
-        if (r == -ENOMEM)
-                return r;
-        *ret_why = r < 0 ? "not PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute and normalized"
-                         : mount_list_refuses(l, &d);
-        if (!*ret_why)
+        if (dirspec_parse(text, &d) < 0)
+                return "not PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute and normalized";
+        why = mount_list_refuses(l, &d);
+        if (!why)
                 mount_list_insert(l, &d);
-        return 0;
+        return why;
 }
 
 /* The mount point that was meant is missing, and status(1) says so. */
-static int refuse_mount(Config *c, const Option *o, const char *entry, const char *why) {
-        _cleanup_free_ char *path = NULL;
+static void refuse_mount(Config *c, const Option *o, const char *entry, const char *why) {
+        _cleanup_free_ char *path =
+                text_format("%s%.*s", entry[0] == '/' ? "" : "/", (int) strcspn(entry, ":"), entry);
 
-        if (asprintf(&path, "%s%.*s", entry[0] == '/' ? "" : "/", (int) strcspn(entry, ":"), entry) < 0)
-                return -ENOMEM;
-        return refusals_add(&c->refused, o->key, entry, path, "%s", why);
+        refusals_add(&c->refused, o->key, entry, path, "%s", why);
 }
 
 void options_done(Config *c) {
@@ -200,27 +183,22 @@ void options_done(Config *c) {
 }
 
 /* An entry that is bad costs itself; a list of such alone costs itself as a whole. */
-static int parse_mounts(Config *c, const Option *o, char *value) {
+static bool parse_mounts(Config *c, const Option *o, char *value) {
         _cleanup_(options_done) Config list = {};
-        _cleanup_free_ char *copy = strdup(value);
+        _cleanup_free_ char *copy = text_copy(value);
         char *taken = value, *word, *save;
         const char *why = NULL;
-        int r;
 
-        if (!copy)
-                return -ENOMEM;
         c->refused.list++;
         for (word = strtok_r(copy, ", \t", &save); word; word = strtok_r(NULL, ", \t", &save)) {
-                r = mount_list_add(&list, word, &why);
-                if (r < 0)
-                        return r;
+                why = mount_list_add(&list, word);
                 if (!why)
                         taken = stpcpy(stpcpy(taken, taken == value ? "" : " "), word);
-                else if (refuse_mount(c, o, word, why) < 0)
-                        return -ENOMEM;
+                else
+                        refuse_mount(c, o, word, why);
         }
         if (list.n_mounts == 0 && why)
-                return -EINVAL;
+                return false;
         *taken = 0;
 
         refusals_settle(&c->refused);
@@ -228,7 +206,7 @@ static int parse_mounts(Config *c, const Option *o, char *value) {
         memcpy(c->mounts, list.mounts, sizeof(c->mounts));
         c->n_mounts = list.n_mounts;
         list.n_mounts = 0;
-        return 0;
+        return true;
 }
 
 #define WORDS(key, name, parse, field, fallback, words) \
@@ -238,13 +216,13 @@ static int parse_mounts(Config *c, const Option *o, char *value) {
 
 const Option config_options[_OPTION_MAX] = {
         [OPTION_VM_DISK] = WORDS("VmDisk", "vm_disk", parse_vm_disk, vm_disk, "no", vm_disks),
-        [OPTION_SERIAL] = TEXT("Serial", "serial", parse_serial, serial, "ccvm-scratch",
+        [OPTION_SERIAL] = TEXT("Serial", "serial", check_serial, values, "ccvm-scratch",
                                "at most 20 of A-Z a-z 0-9 . _ -"),
         [OPTION_MOUNTS] = TEXT("Mounts", "mounts", parse_mounts, mounts, "/scratch:1777",
                                "a list of PATH[:MODE[:UID[:GID[:OPTIONS]]]], absolute, each once, none that "
                                "the system needs"),
         [OPTION_NIX_STORE] = WORDS("NixStore", "nix", parse_word, nix_store, "no", nix_stores),
-        [OPTION_FILE_SYSTEM] = WORDS("FileSystem", "fstype", parse_name, file_system, "ext4", file_systems),
+        [OPTION_FILE_SYSTEM] = WORDS("FileSystem", "fstype", check_word, values, "ext4", file_systems),
         [OPTION_HEADER] = WORDS("Header", "header", parse_word, header, "disk", headers),
         [OPTION_INTEGRITY] = WORDS("Integrity", "integrity", parse_word, integrity, "no", integrities),
         [OPTION_DISCARD] = WORDS("Discard", "discard", parse_bool_option, discard, "yes", booleans),
@@ -253,36 +231,25 @@ const Option config_options[_OPTION_MAX] = {
         [OPTION_SETUP_TIMEOUT] = TEXT("SetupTimeoutSec", "setup_timeout", parse_timeout, setup_timeout_sec,
                                       "10", "seconds, 1 to 3600"),
         [OPTION_FALLBACK] = WORDS("Fallback", "fallback", parse_word, fallback, "tmpfs", fallbacks),
-        [OPTION_FALLBACK_SIZE] = TEXT("FallbackSize", "tmpfs_size", parse_fallback_size, fallback_size,
-                                      "50%", "1% to 100%, or bytes with K, M, G or T, at least 1M"),
+        [OPTION_FALLBACK_SIZE] = TEXT("FallbackSize", "tmpfs_size", check_fallback_size, values, "50%",
+                                      "1% to 100%, or bytes with K, M, G or T, at least 1M"),
         [OPTION_ON_CLONE] = WORDS("OnClone", "on_clone", parse_word, on_clone, "warn", on_clones),
 };
 
-int option_find_key(const char *key) {
+int option_find(const char *word, bool for_cmdline) {
         for (int i = 0; i < _OPTION_MAX; i++)
-                if (streq(config_options[i].key, key))
-                        return i;
-        return -ENOENT;
-}
-
-int option_find_name(const char *name) {
-        for (int i = 0; i < _OPTION_MAX; i++)
-                if (cmdline_key_equal(config_options[i].name, name))
+                if (for_cmdline ? cmdline_key_equal(config_options[i].name, word)
+                                : streq(config_options[i].key, word))
                         return i;
         return -ENOENT;
 }
 
 char *option_accepts(const Option *o) {
-        char *text = NULL;
-        size_t size;
-        FILE *f = open_memstream(&text, &size);
+        char *text = text_copy(o->accepts ?: o->words[0]);
 
-        if (!f)
-                return NULL;
-        fputs(o->accepts ?: o->words[0], f);
         for (size_t i = 1; o->words && o->words[i]; i++)
-                fprintf(f, ", %s", o->words[i]);
-        return fclose(f) == 0 ? text : NULL;
+                text_append(&text, ", %s", o->words[i]);
+        return text;
 }
 
 bool option_is_boolean(const Option *o) {

@@ -2,28 +2,23 @@
 
 #include "refusals.h"
 
-#include <stdarg.h>
-
 #include "fileio.h"
 #include "parse.h"
+#include "text.h"
 
 /* Bytes of each part of a line: REFUSALS_MAX lines of four are less than what is read of the file. */
 #define PART_MAX 240
 #define TEXT_MAX (64 * KIB)
 
 char *refusals_escape(const char *s) {
-        char *e = malloc(PART_MAX + sizeof("\\xff...")), *p = e;
+        char *e = need_memory(malloc(PART_MAX + sizeof("\\xff..."))), *p = e;
 
-        for (; e && *s; s++)
-                if (p >= e + PART_MAX) {
-                        p = stpcpy(p, "...");
-                        break;
-                } else if (*s >= ' ' && *s <= '~' && *s != '\\')
+        for (; *s && p < e + PART_MAX; s++)
+                if (*s >= ' ' && *s <= '~' && *s != '\\')
                         *p++ = *s;
                 else
                         p += sprintf(p, "\\x%02x", (unsigned char) *s);
-        if (e)
-                *p = 0;
+        strcpy(p, *s ? "..." : "");
         return e;
 }
 
@@ -32,51 +27,52 @@ static void refusal_done(Refusal *e) {
         free(e->value);
         free(e->why);
         free(e->path);
-        *e = (Refusal) {};
 }
 
 static bool is_same(const Refusal *a, const Refusal *b) {
         return streq(a->key, b->key) && streq(a->value, b->value) && streq(a->why, b->why);
 }
 
-/* Takes e over, whose strings may be NULL for want of memory. */
-static int add(Refusals *r, Refusal *e) {
-        _cleanup_(refusal_done) Refusal own = *e;
-        Refusal *to = r->entries;
+/* Finds where e goes: in the place of one that it repeats, behind the last, or if there is no room, and it
+ * has a path, in the place of the last. NULL if it is left out. */
+static Refusal *find_place(Refusals *r, const Refusal *e) {
+        Refusal *to = r->entries, *end = r->entries + r->n;
 
-        if (!own.key || !own.value || !own.why || !own.path)
-                return -ENOMEM;
-        own.list = r->list;
-        while (to < r->entries + r->n && !is_same(to, &own))
+        while (to < end && !is_same(to, e))
                 to++;
-        if (to == r->entries + REFUSALS_MAX && own.path[0])
-                to--;
-        if (to == r->entries + REFUSALS_MAX)
-                return 0;
-        if (to == r->entries + r->n)
+        if (to < end)
+                return !to->path[0] || e->path[0] ? to : NULL;
+        if (r->n < REFUSALS_MAX) {
+                *to = (Refusal) {};
                 r->n++;
-        else if (to->path[0] && !own.path[0])
-                return 0;
-        refusal_done(to);
-        *to = own;
-        own = (Refusal) {};
-        return 0;
+                return to;
+        }
+        return e->path[0] ? end - 1 : NULL;
 }
 
-int refusals_add(Refusals *r, const char *key, const char *value, const char *path, const char *format,
-                 ...) {
+/* Takes e over. */
+static void add(Refusals *r, Refusal e) {
+        Refusal *to = find_place(r, &e);
+
+        e.list = r->list;
+        refusal_done(to ?: &e);
+        if (to)
+                *to = e;
+}
+
+void refusals_add(Refusals *r, const char *key, const char *value, const char *path, const char *format,
+                  ...) {
         _cleanup_free_ char *reason = NULL, *full = NULL;
         va_list ap;
 
         va_start(ap, format);
-        int n = vasprintf(&reason, format, ap);
+        reason = text_vformat(format, ap);
         va_end(ap);
-        if (n < 0 || asprintf(&full, "%s: %s", r->where, reason) < 0)
-                return -ENOMEM;
-        return add(r, &(Refusal) { .key = refusals_escape(key),
-                                   .value = refusals_escape(value),
-                                   .why = refusals_escape(full),
-                                   .path = refusals_escape(path) });
+        full = text_format("%s: %s", r->where, reason);
+        add(r, (Refusal) { .key = refusals_escape(key),
+                           .value = refusals_escape(value),
+                           .why = refusals_escape(full),
+                           .path = refusals_escape(path) });
 }
 
 void refusals_settle(Refusals *r) {
@@ -93,41 +89,32 @@ void refusals_list_paths(const Refusals *r, char *ret[static REFUSALS_MAX + 1]) 
 }
 
 char *refusal_to_string(const Refusal *r) {
-        char *text;
-
-        return asprintf(&text, r->key[0] ? "%s%s%s (%s)" : "%s%s%s%s", r->key, r->value[0] ? "=" : "",
-                        r->value, r->why) < 0
-                       ? NULL
-                       : text;
+        return text_format(r->key[0] ? "%s%s%s (%s)" : "%s%s%s%s", r->key, r->value[0] ? "=" : "", r->value,
+                           r->why);
 }
 
-int refusals_format(const Refusals *r, char **ret) {
-        size_t size;
-        FILE *f = open_memstream(ret, &size);
+char *refusals_format(const Refusals *r) {
+        char *text = text_copy("");
 
-        if (!f)
-                return -ENOMEM;
         for (const Refusal *e = r->entries; e < r->entries + r->n; e++)
-                fprintf(f, "%s\t%s\t%s\t%s\n", e->key, e->value, e->why, e->path);
-        return fclose(f) == 0 ? 0 : -ENOMEM;
+                text_append(&text, "%s\t%s\t%s\t%s\n", e->key, e->value, e->why, e->path);
+        return text;
 }
 
 /* Copies the next field of a line, "" behind the last, without what could move a cursor or is no text. */
 static char *next_field(char **line) {
-        char *field = *line ? strdup(strsep(line, "\t")) : strdup("");
+        char *field = text_copy(*line ? strsep(line, "\t") : "");
 
-        for (char *p = field; p && *p; p++)
+        for (char *p = field; *p; p++)
                 if (*p < ' ' || *p > '~')
                         *p = '?';
         return field;
 }
 
-int refusals_parse(Refusals *r, const char *text) {
-        _cleanup_free_ char *copy = strdup(text);
+void refusals_parse(Refusals *r, const char *text) {
+        _cleanup_free_ char *copy = text_copy(text);
         char *rest = copy;
 
-        if (!copy)
-                return -ENOMEM;
         for (char *line; (line = strsep(&rest, "\n"));) {
                 Refusal e = {};
 
@@ -137,11 +124,9 @@ int refusals_parse(Refusals *r, const char *text) {
                 e.value = next_field(&line);
                 e.why = next_field(&line);
                 e.path = next_field(&line);
-                if (add(r, &e) < 0)
-                        return -ENOMEM;
+                add(r, e);
         }
         r->n_parsed = r->n;
-        return 0;
 }
 
 int refusals_load(Refusals *r, const char *path) {
@@ -149,9 +134,9 @@ int refusals_load(Refusals *r, const char *path) {
         int e;
 
         e = file_read(path, TEXT_MAX, &text);
-        if (e == -ENOENT)
-                return 0;
-        return e < 0 ? e : refusals_parse(r, text);
+        if (e >= 0)
+                refusals_parse(r, text);
+        return e == -ENOENT ? 0 : e;
 }
 
 void refusals_done(Refusals *r) {

@@ -26,8 +26,8 @@ typedef struct Refusals {
 } Refusals;
 
 /* Adds one, with other bytes as "\xNN", unless it is there already. path: "" if it is no mount point. When
- * there is no more room only a mount point still replaces the last one. -ENOMEM. */
-int refusals_add(Refusals *r, const char *key, const char *value, const char *path, const char *format, ...)
+ * there is no more room only a mount point still replaces the last one. */
+void refusals_add(Refusals *r, const char *key, const char *value, const char *path, const char *format, ...)
         _printf_(5, 6);
 
 /* Forgets the paths of lists before the current one, which has replaced them. */
@@ -36,21 +36,20 @@ void refusals_settle(Refusals *r);
 /* Lists the paths in ret, borrowed, with a NULL behind the last. */
 void refusals_list_paths(const Refusals *r, char *ret[static REFUSALS_MAX + 1]);
 
-/* Formats one for people: "key=value (why)", or the reason alone. The caller frees it; NULL if out of
- * memory. */
+/* Formats one for people: "key=value (why)", or the reason alone. The caller frees it. */
 char *refusal_to_string(const Refusal *r);
 
 /* Formats all: key, value, reason and path of each in a line, with a tab between them. The caller frees it.
- * -ENOMEM. */
-int refusals_format(const Refusals *r, char **ret);
+ */
+char *refusals_format(const Refusals *r);
 
-/* Adds those of such a text; in any other the bytes that are not printable become "?". -ENOMEM. */
-int refusals_parse(Refusals *r, const char *text);
+/* Adds those of such a text; in any other the bytes that are not printable become "?". */
+void refusals_parse(Refusals *r, const char *text);
 
-/* Adds those of the file at path, if there is one. The errors of file_read(), -ENOMEM. */
+/* Adds those of the file at path, if there is one. The errors of file_read(). */
 int refusals_load(Refusals *r, const char *path);
 
-/* Copies s in printable ASCII, cut off where it is too long. The caller frees it; NULL if out of memory. */
+/* Copies s in printable ASCII, cut off where it is too long. The caller frees it. */
 char *refusals_escape(const char *s);
 
 void refusals_done(Refusals *r);

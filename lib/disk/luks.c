@@ -180,7 +180,7 @@ static int verify(Context *c, const Device *disk, const LuksOptions *o, Failure 
 static int open_mapping(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
         _cleanup_(context_done) Context c = { .header_fd = -EBADF };
         _cleanup_key_ Key key = {};
-        Stopwatch watch = stopwatch_start();
+        uint64_t watch = now_usec();
         int r;
 
         r = key_make(disk, KEY_SIZE, f, &key);
@@ -191,26 +191,26 @@ static int open_mapping(const Device *disk, const LuksOptions *o, Failure *f, Lu
          * reader, and the initrd need not have a directory for them. */
         (void) crypt_metadata_locking(NULL, 0);
         r = format(&c, disk, &key, o);
-        ret->format_usec += stopwatch_lap(&watch);
+        ret->format_usec += lap_usec(&watch);
         if (r < 0)
                 return fail(f, REASON_FORMAT, r, "Failed to format the disk");
         r = activate(&c, &key, o);
         if (r < 0)
                 return fail(f, REASON_ACTIVATE, r, "Failed to activate the mapping");
         r = verify(&c, disk, o, f, ret);
-        ret->activate_usec = stopwatch_lap(&watch);
+        ret->activate_usec = lap_usec(&watch);
         return r;
 }
 
 static int open_layers(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
         _cleanup_(device_done) Device below = {};
-        Stopwatch watch = stopwatch_start();
+        uint64_t watch = now_usec();
         int r;
 
         if (!o->integrity)
                 return open_mapping(disk, o, f, ret);
         r = integrity_open(disk, o->discard, f, &below);
-        ret->format_usec = stopwatch_lap(&watch);
+        ret->format_usec = lap_usec(&watch);
         if (r < 0)
                 return r;
         return open_mapping(&below, o, f, ret);

@@ -22,6 +22,7 @@ void fuzz_target(const char *text, size_t size) {
         check_protection(text);
 
         config_load_sources(&over, text, NULL, "ccvm.vm_disk=0 ccvm.serial=s ccvm.mounts=/m ccvm.nix=upper");
-        CHECK(!over.vm_disk && streq(over.serial, "s") && over.nix_store == NIX_STORE_UPPER);
+        CHECK(!over.vm_disk && streq(over.values[OPTION_SERIAL].text, "s") &&
+              over.nix_store == NIX_STORE_UPPER);
         CHECK(over.n_mounts == 1 && streq(over.mounts[0].path, "/m"));
 }

@@ -27,12 +27,10 @@ static bool is_clean(const char *path) {
 }
 
 static void check_unit_name(const char *path) {
-        _cleanup_free_ char *name = NULL, *back = NULL;
+        _cleanup_free_ char *name = unit_name_from_path(path, ".mount"), *back = NULL;
 
         CHECK(path_is_clean(path) == is_clean(path));
-        int r = unit_name_from_path(path, ".mount", &name);
-        if (r < 0) {
-                CHECK(r == -EINVAL && !name);
+        if (!name) {
                 CHECK(!is_clean(path) || strlen(path) * 4 + strlen(".mount") > 255);
                 return;
         }

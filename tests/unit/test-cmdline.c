@@ -5,17 +5,15 @@
 #include "cmdline.h"
 
 /* Joins what it gets to "key=value|key|…". */
-static int collect(const char *key, const char *value, void *userdata) {
+static void collect(const char *key, const char *value, void *userdata) {
         char *text = userdata;
 
         sprintf(text + strlen(text), "%s%s%s%s", text[0] ? "|" : "", key, value ? "=" : "", value ?: "");
-        return streq(key, "stop") ? -ECANCELED : 0;
 }
 
 static void test_words(void **state) {
         static const struct {
                 const char *text, *expected;
-                int r;
         } table[] = {
                 { "", "" },
                 { " \t\n ", "" },
@@ -30,12 +28,11 @@ static void test_words(void **state) {
                 { "a=b=c", "a=b=c" },
                 { "a\\ b", "a\\|b" },
                 { "root=/dev/vda quiet\n", "root=/dev/vda|quiet" },
-                { "a stop b", "a|stop", -ECANCELED },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char text[256] = "";
-                assert_int_equal(cmdline_parse(table[i].text, collect, text), table[i].r);
+                cmdline_parse(table[i].text, collect, text);
                 assert_string_equal(text, table[i].expected);
         }
 }

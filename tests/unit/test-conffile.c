@@ -9,7 +9,7 @@
 #include "fileio.h"
 
 /* What the walk says, in one line: "3 [Section] key=value; ", or "3 !what is wrong; ". */
-static int on_line(unsigned line, const char *section, const char *key, const char *value, void *userdata) {
+static void on_line(unsigned line, const char *section, const char *key, const char *value, void *userdata) {
         char *said = userdata;
         size_t l = strlen(said);
 
@@ -17,7 +17,6 @@ static int on_line(unsigned line, const char *section, const char *key, const ch
                 snprintf(said + l, 256 - l, "%u [%s] %s=%s; ", line, section, key, value);
         else
                 snprintf(said + l, 256 - l, "%u !%s; ", line, value);
-        return 0;
 }
 
 static void test_parse(void **state) {
@@ -44,7 +43,7 @@ static void test_parse(void **state) {
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 char said[256] = "";
-                assert_int_equal(conffile_parse(table[i].text, on_line, said), 0);
+                conffile_parse(table[i].text, on_line, said);
                 assert_string_equal(said, table[i].said);
         }
 }
@@ -66,10 +65,9 @@ static void make(const char *path) {
 }
 
 static void assert_found(const char *expected) {
-        _cleanup_(conffile_freep) char **paths = NULL;
+        _cleanup_(conffile_freep) char **paths = conffile_find(root, "x.conf");
         char found[512] = "";
 
-        assert_int_equal(conffile_find(root, "x.conf", &paths), 0);
         for (char **p = paths; p && *p; p++)
                 snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s ", *p + strlen(root));
         assert_string_equal(found, expected);
