@@ -3,6 +3,7 @@
 #include "announce.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <systemd/sd-journal.h>
 
@@ -11,7 +12,6 @@
 #include "mounted.h"
 #include "parse.h"
 #include "record.h"
-#include "report.h"
 
 /* units/ccvm-scratch.catalog explains each. */
 static const char *const message_ids[_STATE_MAX] = {
@@ -24,6 +24,13 @@ static const char *const message_ids[_STATE_MAX] = {
 #define MESSAGE_ID_CLONED "c2f6f3f1a5594bb2a7d0c1a4e2b86f17"
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 #define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
+
+#define PORT_NAME "ccvm.status\n"
+#define VIRTIO_ID_CONSOLE "0x0003\n" /* linux/virtio_ids.h, as sysfs shows it */
+
+#define STEP_USEC (10 * 1000U)
+#define PORT_STEPS 100U  /* until virtio_console is loaded and has its ports */
+#define LISTEN_STEPS 20U /* until the host has said that it listens */
 
 /* The caller frees it; NULL if out of memory. */
 static char *make_message(const Status *s) {
@@ -47,6 +54,74 @@ static char *make_message(const Status *s) {
         else
                 n = asprintf(&text, "There is no scratch pool (%s): %s", reason, detail);
         return n < 0 ? NULL : text;
+}
+
+static bool file_has(const char *path, const char *text) {
+        _cleanup_free_ char *found = NULL;
+
+        return file_read(path, KIB, &found) >= 0 && streq(found, text);
+}
+
+/* Opens the port. -ENOENT if there is none. Never blocking: a host that does not read must not hold up the
+ * boot. */
+static int open_port(void) {
+        _cleanup_(globfree) glob_t names = {};
+        int fd = -ENOENT;
+
+        (void) glob("/sys/class/virtio-ports/*/name", GLOB_NOSORT, NULL, &names);
+        for (size_t i = 0; i < names.gl_pathc && fd == -ENOENT; i++) {
+                char node[64], *end = strrchr(names.gl_pathv[i], '/');
+
+                if (!file_has(names.gl_pathv[i], PORT_NAME))
+                        continue;
+                *end = 0;
+                snprintf(node, sizeof(node), "/dev%s", strrchr(names.gl_pathv[i], '/'));
+                fd = open(node, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+                if (fd < 0)
+                        return -errno;
+        }
+        return fd;
+}
+
+/* Whether there is a virtio console of which the kernel has not shown any port yet. Without one, as in most
+ * guests, nothing is waited for. */
+static bool port_may_come(void) {
+        _cleanup_(globfree) glob_t types = {};
+        bool found = false;
+
+        (void) glob("/sys/bus/virtio/devices/*/device", GLOB_NOSORT, NULL, &types);
+        for (size_t i = 0; i < types.gl_pathc && !found; i++) {
+                char ports[128];
+
+                snprintf(ports, sizeof(ports), "%.*svirtio-ports",
+                         (int) strlen(types.gl_pathv[i]) - (int) strlen("device"), types.gl_pathv[i]);
+                found = file_has(types.gl_pathv[i], VIRTIO_ID_CONSOLE) && access(ports, F_OK) < 0;
+        }
+        return found;
+}
+
+/* Writes line, which ends in a newline, to the virtio-serial port that ccvm-scratch-run attaches; without
+ * such a port there is nothing to do. Waits at most 1.2 s, and only while the kernel is still finding out
+ * which ports there are. -ENOTCONN if nobody listens; other errors of open(2) and write(2). */
+static int report_to_host(const char *line) {
+        _cleanup_close_ int fd = -EBADF;
+
+        for (unsigned i = 0; (fd = open_port()) == -ENOENT; i++) {
+                if (i == PORT_STEPS || !port_may_come())
+                        return 0;
+                (void) usleep(STEP_USEC);
+        }
+        if (fd < 0)
+                return fd;
+        for (unsigned i = 0; i < LISTEN_STEPS; i++) {
+                ssize_t n = write(fd, line, strlen(line));
+                if (n >= 0)
+                        return (size_t) n == strlen(line) ? 0 : -EIO;
+                if (errno != EAGAIN)
+                        return -errno;
+                (void) usleep(STEP_USEC);
+        }
+        return -ENOTCONN;
 }
 
 int announce_outcome(const Status *s) {

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "integrity.h"
 #include "log.h"
+#include "luks.h"
 #include "mapping.h"
 #include "mounted.h"
 #include "mounts.h"
@@ -119,6 +120,6 @@ int wipe_pool(const char *detail) {
         return left ? -EBUSY : r;
 }
 
-int verb_wipe(const Options *o) {
+int verb_wipe(const Config *c) {
         return wipe_pool("The key was destroyed by ccvm-scratch wipe");
 }

@@ -10,6 +10,7 @@
  *
  * Opened in the boot and in a renewal, when the disk is found; ended with the pool. */
 
+#include "config.h"
 #include "device.h"
 
 #define LUKS_MAPPING "ccvm-scratch"
@@ -17,12 +18,6 @@
 
 /* Bytes of the disk that are not the mapping's, at most: the header, and what is worth having beyond. */
 #define LUKS_OVERHEAD (UINT64_C(16) * 1024 * 1024)
-
-typedef struct LuksOptions {
-        bool header_in_ram; /* the image is noise from its first byte */
-        bool integrity;     /* with integrity.h below; only with header_in_ram */
-        bool discard;       /* pass TRIM down to the disk */
-} LuksOptions;
 
 /* Describes the mapping as the kernel has it, and the header, which has no keyslot. */
 typedef struct LuksFacts {
@@ -34,9 +29,9 @@ typedef struct LuksFacts {
         uint64_t format_usec, activate_usec; /* how long it took, also until a failure */
 } LuksFacts;
 
-/* Makes the mapping on the disk. On success the key is in the kernel alone, and f may have a note; a failure
- * leaves no mapping. */
-int luks_open(const Device *disk, const LuksOptions *options, Failure *f, LuksFacts *ret);
+/* Makes the mapping on the disk, with Header=, Integrity= and Discard= of c. On success the key is in the
+ * kernel alone, and f may have a note; a failure leaves no mapping. */
+int luks_open(const Device *disk, const Config *c, Failure *f, LuksFacts *ret);
 
 /* Ends what luks_open() makes, also in an earlier process that was killed in the middle of its work. Users
  * get I/O errors, and the mapping is removed when the last of them has closed it. 0 also if there is none.
