@@ -25,8 +25,8 @@ static const char *const message_ids[_STATE_MAX] = {
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 #define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
 
-#define PORT_NAME "ccvm.status\n"
-#define VIRTIO_ID_CONSOLE "0x0003\n" /* linux/virtio_ids.h, as sysfs shows it */
+#define PORT_NAME "ccvm.status"
+#define VIRTIO_ID_CONSOLE "0x0003" /* linux/virtio_ids.h, as sysfs shows it */
 
 #define STEP_USEC (10 * 1000U)
 #define PORT_STEPS 100U  /* until virtio_console is loaded and has its ports */
@@ -57,9 +57,9 @@ static char *make_message(const Status *s) {
 }
 
 static bool file_has(const char *path, const char *text) {
-        _cleanup_free_ char *found = NULL;
+        _cleanup_free_ char *found = attribute_read("%s", path);
 
-        return file_read(path, KIB, &found) >= 0 && streq(found, text);
+        return found && streq(found, text);
 }
 
 /* Opens the port. -ENOENT if there is none. Never blocking: a host that does not read must not hold up the

@@ -66,7 +66,7 @@ static int try_to_encrypt(const Config *c, Status *s) {
                 return r;
         device_limit_queue(&device);
         if (c->discard)
-                (void) discard_disk(&device);
+                discard_disk(&device);
         s->timings_usec[TIMING_FORMAT] = stopwatch_lap(&watch);
 
         /* A pool that the watch for clones knows nothing of is better than none. */

@@ -30,6 +30,7 @@ KmsgRecord kmsg_parse_record(const char *record) {
 
 int kmsg_read(int fd, bool *cloned) {
         char record[RECORD_MAX];
+        KmsgRecord kind;
 
         for (;;) {
                 ssize_t n = read(fd, record, sizeof(record) - 1);
@@ -43,16 +44,9 @@ int kmsg_read(int fd, bool *cloned) {
                 if (n < 0 && errno != EINVAL && errno != EINTR)
                         return -errno;
                 record[n < 0 ? 0 : n] = 0;
-                switch (kmsg_parse_record(record)) {
-                case KMSG_FORK:
-                        *cloned = true;
-                        break;
-                case KMSG_KEY:
-                        *cloned = false;
-                        break;
-                case KMSG_OTHER:
-                        break;
-                }
+                kind = kmsg_parse_record(record);
+                if (kind != KMSG_OTHER)
+                        *cloned = kind == KMSG_FORK;
         }
 }
 

@@ -216,6 +216,7 @@ int filesystem_mount(const FileSystem *fs, const char *node, const char *where, 
 
         r = mount_fs(node, where, fs->name, options, f);
         if (r < 0 && f->reason == REASON_MOUNT && kernel_lacks(fs))
-                failure_explain(f, REASON_KERNEL, "The kernel has no %s", fs->name);
+                (void) failure_set(f, REASON_KERNEL, 0, "The kernel has no %s: %s", fs->name,
+                                   f->detail ?: "no detail");
         return r;
 }

@@ -57,13 +57,14 @@ static int run_with_udev(struct dm_task *task) {
 
 void mapping_explain(const char *type, Failure *f) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_GET_TARGET_VERSION, type);
+        const char *detail = f->detail ?: "no detail";
 
         if (!task && access(CONTROL, F_OK) < 0)
-                failure_explain(f, f->reason, "There is no " CONTROL ", by which device-mapper is reached");
-        else if (!task)
-                failure_explain(f, REASON_KERNEL, "The kernel has no dm_mod");
-        else if (!dm_task_run(task))
-                failure_explain(f, REASON_KERNEL, "The kernel has no dm_%s", type);
+                (void) failure_set(f, f->reason, 0,
+                                   "There is no " CONTROL ", by which device-mapper is reached: %s", detail);
+        else if (!task || !dm_task_run(task))
+                (void) failure_set(f, REASON_KERNEL, 0, "The kernel has no dm_%s: %s", task ? type : "mod",
+                                   detail);
 }
 
 int mapping_create(const char *name, const Target *target, dev_t *ret) {

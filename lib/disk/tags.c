@@ -29,7 +29,6 @@
 #define PAGE_COST (PAGE + 128)
 
 #define ZRAM_CONTROL "/sys/class/zram-control"
-#define ZRAM_MIN 2U /* the first number that no other program takes by custom */
 
 /* udev may have the device open for a moment, to look at it. */
 #define REMOVE_TIMEOUT (2 * USEC_PER_SEC)
@@ -60,32 +59,18 @@ uint64_t tags_room(const char *meminfo) {
         return room / PAGE_COST * PAGE;
 }
 
-static int write_number(const char *path, uint64_t value) {
+static int write_text(const char *path, const char *text) {
         _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-        if (fd < 0 || dprintf(fd, "%" PRIu64, value) < 0)
-                return -errno;
-        return 0;
+        return fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
-/* Makes a zram, by reading, and gives its number. */
-static int zram_add(uint64_t *ret) {
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        r = file_read(ZRAM_CONTROL "/hot_add", KIB, &text);
-        if (r < 0)
-                return r;
-        text[strcspn(text, "\n")] = 0;
-        return parse_unsigned(text, UINT32_MAX, ret);
-}
-
-static int zram_remove(uint64_t number) {
+static int zram_remove(const char *number) {
         uint64_t start = now_usec();
         int r;
 
         do {
-                r = write_number(ZRAM_CONTROL "/hot_remove", number);
+                r = write_text(ZRAM_CONTROL "/hot_remove", number);
                 if (r != -EBUSY)
                         return r == -ENOENT || r == -ENODEV ? 0 : r;
                 (void) usleep(REMOVE_PAUSE_USEC);
@@ -93,42 +78,41 @@ static int zram_remove(uint64_t number) {
         return r;
 }
 
-/* Makes a zram whose number is free to take. The kernel gives the lowest; those before are given back. */
-static int zram_add_ours(uint64_t *ret) {
-        uint64_t number = 0;
+/* Makes a zram whose number is free to take, and gives that. The kernel gives the lowest, to who reads;
+ * those before are given back. */
+static int zram_add(char **ret) {
+        _cleanup_free_ char *number = NULL;
+        int r;
+
+        r = file_read(ZRAM_CONTROL "/hot_add", KIB, &number);
+        if (r < 0)
+                return r;
+        number[strcspn(number, "\n")] = 0;
+        if (streq(number, "0") || streq(number, "1")) {
+                r = zram_add(ret);
+                (void) zram_remove(number);
+                return r;
+        }
+        *ret = TAKE_PTR(number);
+        return 0;
+}
+
+static int zram_open(uint64_t size, char **ret_name) {
+        _cleanup_free_ char *number = NULL;
+        char path[64], text[24];
         int r;
 
         r = zram_add(&number);
         if (r < 0)
                 return r;
-        if (number < ZRAM_MIN) {
-                r = zram_add_ours(ret);
-                (void) zram_remove(number);
-                return r;
-        }
-        *ret = number;
-        return 0;
-}
-
-static int zram_open(uint64_t size, char **ret_name) {
-        _cleanup_free_ char *name = NULL, *path = NULL;
-        uint64_t number;
-        int r;
-
-        r = zram_add_ours(&number);
-        if (r < 0)
-                return r;
-        if (asprintf(&name, "zram%" PRIu64, number) < 0 ||
-            asprintf(&path, "/sys/block/zram%" PRIu64 "/disksize", number) < 0)
+        (void) snprintf(path, sizeof(path), "/sys/block/zram%s/disksize", number);
+        (void) snprintf(text, sizeof(text), "%" PRIu64, size);
+        r = write_text(path, text);
+        if (r >= 0 && asprintf(ret_name, "zram%s", number) < 0)
                 r = -ENOMEM;
-        else
-                r = write_number(path, size);
-        if (r < 0) {
+        if (r < 0)
                 (void) zram_remove(number);
-                return r;
-        }
-        *ret_name = TAKE_PTR(name);
-        return 0;
+        return r;
 }
 
 static int make_file(uint64_t size) {
@@ -206,13 +190,8 @@ static int ramdisk_open(uint64_t size, char **ret_name) {
  * if it stays open for long. */
 static int ramdisk_close(const char *name) {
         const char *number = startswith(name, "zram");
-        uint64_t n;
 
-        if (!number)
-                return 0;
-        if (parse_unsigned(number, UINT32_MAX, &n) < 0)
-                return -EINVAL;
-        return zram_remove(n);
+        return number ? zram_remove(number) : 0;
 }
 
 /* Writes the filler to the device, but for its first page, which stays zero: dm-integrity has its superblock
