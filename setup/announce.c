@@ -124,20 +124,29 @@ static int report_to_host(const char *line) {
         return -ENOTCONN;
 }
 
+/* Sends an entry to the journal, with one more field than each has. */
+static void send_entry(const Status *s, const char *id, int priority, const char *message, const char *field,
+                       const char *value) {
+        int r;
+
+        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", id, "PRIORITY=%i", priority,
+                            "CCVM_STATE=%s", state_to_string(s->state), "CCVM_DEVICE=%s", s->device ?: "",
+                            "%s=%s", field, value, NULL);
+        if (r < 0)
+                log_warning_errno(r, "%s The journal does not answer", message);
+}
+
 int announce_outcome(const Status *s) {
         _cleanup_free_ char *message = make_message(s), *line = NULL;
-        const char *state = state_to_string(s->state), *reason = reason_to_string(s->reason);
+        const char *reason = reason_to_string(s->reason);
         bool cloned = s->reason == REASON_CLONED;
         int r;
 
-        if (!message || asprintf(&line, "%s%s%s\n", state, reason ? " " : "", reason ?: "") < 0)
+        if (!message ||
+            asprintf(&line, "%s%s%s\n", state_to_string(s->state), reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
-        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s",
-                            cloned ? MESSAGE_ID_CLONED : message_ids[s->state], "PRIORITY=%i",
-                            status_is_degraded(s) ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state,
-                            "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
-        if (r < 0)
-                log_warning_errno(r, "%s The journal does not answer", message);
+        send_entry(s, cloned ? MESSAGE_ID_CLONED : message_ids[s->state],
+                   status_is_degraded(s) ? LOG_WARNING : LOG_INFO, message, "CCVM_REASON", reason ?: "");
         r = report_to_host(line);
         if (r < 0)
                 log_warning_errno(r, "Failed to tell the host");
@@ -159,20 +168,16 @@ static char *join(const char **list) {
 
 int announce_missing(const Status *s) {
         _cleanup_free_ const char **missing = NULL;
-        _cleanup_free_ char *list = NULL;
+        _cleanup_free_ char *list = NULL, *message = NULL;
         int n;
 
         n = mounted_missing(s, NULL, &missing);
         if (n == 0)
                 return 0;
         list = n > 0 ? join(missing) : NULL;
-        if (!list)
+        if (!list || asprintf(&message, "The scratch pool is not what programs get on %s.", list) < 0)
                 return log_oom();
-        n = sd_journal_send("MESSAGE=The scratch pool is not what programs get on %s.", list,
-                            "MESSAGE_ID=" MESSAGE_ID_MISSING, "PRIORITY=%i", LOG_WARNING, "CCVM_STATE=%s",
-                            state_to_string(s->state), "CCVM_MISSING=%s", list, NULL);
-        if (n < 0)
-                log_warning_errno(n, "Not on the scratch pool: %s. The journal does not answer", list);
+        send_entry(s, MESSAGE_ID_MISSING, LOG_WARNING, message, "CCVM_MISSING", list);
         return -ESTALE;
 }
 
@@ -183,20 +188,17 @@ int announce_health(const Status *s, Health h) {
                 [HEALTH_READ_ONLY] = "its file system has failed, and takes no writes any more",
                 [HEALTH_GONE] = "its disk is gone, or its file system has shut down",
         };
-        const char *word = health_to_string(h), *device = s->device ?: "the disk";
-        _cleanup_free_ char *told = NULL;
+        const char *word = health_to_string(h);
+        _cleanup_free_ char *told = NULL, *message = NULL;
         int r;
 
         (void) file_read(HEALTH_PATH, KIB, &told);
         if (streq(told ?: health_to_string(HEALTH_OK), word))
                 return 0;
-        r = sd_journal_send("MESSAGE=The health of the scratch pool on %s is \"%s\": %s.", device, word,
-                            explanations[h], "MESSAGE_ID=" MESSAGE_ID_HEALTH, "PRIORITY=%i",
-                            h == HEALTH_OK ? LOG_INFO : LOG_ERR, "CCVM_STATE=%s", state_to_string(s->state),
-                            "CCVM_HEALTH=%s", word, "CCVM_DEVICE=%s", s->device ?: "", NULL);
-        if (r < 0)
-                log_warning_errno(r, "The health of the scratch pool is \"%s\". The journal does not answer",
-                                  word);
+        if (asprintf(&message, "The health of the scratch pool on %s is \"%s\": %s.",
+                     s->device ?: "the disk", word, explanations[h]) < 0)
+                return log_oom();
+        send_entry(s, MESSAGE_ID_HEALTH, h == HEALTH_OK ? LOG_INFO : LOG_ERR, message, "CCVM_HEALTH", word);
         r = file_write_atomic(HEALTH_PATH, word, 0644);
         if (r < 0)
                 return log_error_errno(r, "Failed to write '%s'", HEALTH_PATH);

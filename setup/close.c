@@ -8,7 +8,6 @@
 
 #include "verbs.h"
 
-#include "encrypt.h"
 #include "pool.h"
 
 int verb_close(const Config *c) {

@@ -6,7 +6,7 @@
  * local-fs.target where there is no initrd, or when a disk is hot-plugged. It must never run a second time
  * over a live pool, or leave anything behind after a failure. */
 
-#include "encrypt.h"
+#include "verbs.h"
 
 #include "announce.h"
 #include "clock.h"
@@ -20,7 +20,6 @@
 #include "mounts.h"
 #include "pool.h"
 #include "record.h"
-#include "verbs.h"
 
 /* Fills the record with what the kernel has. */
 static int fill(const LuksFacts *facts, const Config *c, Status *s) {

@@ -119,10 +119,10 @@ static int take_lock(Patience patience) {
                 return 1;
         if (patience == PATIENCE_SKIP)
                 return 0;
-        if (patience == PATIENCE_FAIL)
-                return log_error_errno(r, "Another ccvm-scratch-setup works on the scratch pool, or hangs");
-        log_warning_errno(r, "Another ccvm-scratch-setup works on the scratch pool, or hangs: going on");
-        return 1;
+        r = log_full(patience == PATIENCE_FAIL ? LOG_ERR : LOG_WARNING, r,
+                     "Another ccvm-scratch-setup works on the scratch pool, or hangs%s",
+                     patience == PATIENCE_FAIL ? "" : ": going on");
+        return patience == PATIENCE_FAIL ? r : 1;
 }
 
 /* What a verb does with the options: nothing, something, or nothing without them. */

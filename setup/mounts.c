@@ -10,7 +10,6 @@
 #include "log.h"
 #include "mountcalls.h"
 #include "mounted.h"
-#include "mounttable.h"
 #include "parse.h"
 #include "place.h"
 

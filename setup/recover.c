@@ -8,7 +8,6 @@
 
 #include "verbs.h"
 
-#include "encrypt.h"
 #include "mounted.h"
 #include "mounts.h"
 #include "pool.h"

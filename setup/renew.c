@@ -11,7 +11,6 @@
 #include <fcntl.h>
 
 #include "announce.h"
-#include "encrypt.h"
 #include "filesystem.h"
 #include "log.h"
 #include "luks.h"
@@ -20,7 +19,6 @@
 #include "pool.h"
 #include "record.h"
 #include "users.h"
-#include "wipe.h"
 
 static int refuse_users(const Status *before, bool force) {
         int n = users_tell(before, force ? LOG_NOTICE : LOG_ERR);

@@ -19,7 +19,6 @@
 #include "lock.h"
 #include "log.h"
 #include "record.h"
-#include "wipe.h"
 
 /* Longer than a renewal takes at most. */
 #define LOCK_USEC (60 * USEC_PER_SEC)

@@ -5,7 +5,7 @@
  * When: in the running system, when ccvm-scratch wipe starts it; for a clone, watch.c calls it. It must
  * never leave the mapping suspended: whoever uses it would wait for good. */
 
-#include "wipe.h"
+#include "verbs.h"
 
 #include <signal.h>
 
@@ -18,7 +18,6 @@
 #include "mounted.h"
 #include "mounts.h"
 #include "record.h"
-#include "verbs.h"
 
 #define WAIT_STEP 2U     /* seconds, until it is said what is waited for */
 #define WAIT_TIMEOUT 10U /* seconds */

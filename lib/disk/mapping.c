@@ -69,6 +69,7 @@ void mapping_explain(const char *type, Failure *f) {
 
 int mapping_create(const char *name, const Target *target, dev_t *ret) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_CREATE, name);
+        struct dm_info info;
         int r;
 
         if (!task)
@@ -79,7 +80,10 @@ int mapping_create(const char *name, const Target *target, dev_t *ret) {
         r = run_with_udev(task);
         if (r < 0)
                 return r;
-        return mapping_get_number(name, ret);
+        if (!dm_task_get_info(task, &info))
+                return -EIO;
+        *ret = makedev(info.major, info.minor);
+        return 0;
 }
 
 /* Reads the first target of a mapping, from its table or its status, into a task that the target is borrowed
@@ -149,35 +153,15 @@ static int read_length(const char *name, uint64_t *ret) {
         return 0;
 }
 
-static int read_info(const char *name, struct dm_info *ret) {
+int mapping_is_in_use(const char *name) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_INFO, name);
+        struct dm_info info;
         int r;
 
         r = run(task);
         if (r < 0)
-                return r;
-        return dm_task_get_info(task, ret) ? 0 : -EIO;
-}
-
-int mapping_get_number(const char *name, dev_t *ret) {
-        struct dm_info info;
-        int r;
-
-        r = read_info(name, &info);
-        if (r < 0)
-                return r;
-        *ret = makedev(info.major, info.minor);
-        return 0;
-}
-
-int mapping_is_in_use(const char *name) {
-        struct dm_info info;
-        int r;
-
-        r = read_info(name, &info);
-        if (r < 0)
                 return r == -ENODEV ? 0 : r;
-        return info.open_count > 0;
+        return dm_task_get_info(task, &info) ? info.open_count > 0 : -EIO;
 }
 
 int mapping_suspend(const char *name) {

@@ -7,7 +7,7 @@
 
 #include "blockstack.h"
 #include "fileio.h"
-#include "mounttable.h"
+#include "mounted.h"
 #include "parse.h"
 
 static const char *const health_table[_HEALTH_MAX] = {

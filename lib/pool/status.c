@@ -204,10 +204,7 @@ int status_write(const Status *s) {
         r = status_format(s, &text);
         if (r < 0)
                 return r;
-        r = mkdir_parents(STATUS_DIRECTORY, 0755);
-        if (r < 0)
-                return r;
-        return file_write_atomic(STATUS_PATH, text, 0644);
+        return file_update(STATUS_PATH, text);
 }
 
 void status_free_mounts(Status *s) {
