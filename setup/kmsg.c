@@ -3,7 +3,6 @@
 #include "kmsg.h"
 
 #include <fcntl.h>
-#include <poll.h>
 
 #define LOG "/dev/kmsg"
 #define RECORD_MAX 8192
@@ -48,12 +47,6 @@ int kmsg_read(int fd, bool *cloned) {
                 if (kind != KMSG_OTHER)
                         *cloned = kind == KMSG_FORK;
         }
-}
-
-int kmsg_wait(int fd) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
-
-        return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
 /* For debugging: it is on no console. */

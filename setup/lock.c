@@ -6,7 +6,8 @@
 #include <sys/file.h>
 
 #include "clock.h"
-#include "status.h"
+#include "macro.h"
+#include "paths.h"
 
 #define PAUSE_USEC 10000
 

@@ -12,6 +12,7 @@
 #include "mounted.h"
 #include "parse.h"
 #include "place.h"
+#include "pool.h"
 
 static bool is_old(const OldPools *old, dev_t number) {
         for (size_t i = 0; number != 0 && i < old->n; i++)

@@ -5,7 +5,9 @@
  * services on it (PrivateTmp= in systemd.exec(5)), each in the mount namespace of a service. All log their
  * errors; a mount point that cannot be used costs itself. */
 
-#include "pool.h"
+#include <sys/types.h>
+
+#include "config.h"
 
 /* Pools that are gone while their mounts may not be, by the device numbers of these in the mount table
  * (mounted.h). */

@@ -8,6 +8,7 @@
 
 #include "verbs.h"
 
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
@@ -122,8 +123,9 @@ int verb_watch(const Config *c) {
                                                                 : "The key of a clone will be wiped");
         while (r >= 0) {
                 r = look_for_clone(c, log);
-                if (r >= 0)
-                        r = kmsg_wait(log);
+                if (r >= 0 && poll(&(struct pollfd) { .fd = log, .events = POLLIN }, 1, -1) < 0 &&
+                    errno != EINTR)
+                        r = -errno;
         }
         return log_error_errno(r, "Failed to read '/dev/kmsg'");
 }

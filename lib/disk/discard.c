@@ -42,10 +42,10 @@ int discard_in_time(const Discarder *d, uint64_t *position, uint64_t end, uint64
 }
 
 /* An open disk, or an open directory of a file system. */
-typedef struct Target {
+typedef struct Area {
         int fd;
         uint64_t size; /* bytes */
-} Target;
+} Area;
 
 static uint64_t read_clock(void *userdata) {
         return now_usec();
@@ -53,7 +53,7 @@ static uint64_t read_clock(void *userdata) {
 
 static int discard_range(void *userdata, uint64_t start, uint64_t length) {
         uint64_t range[] = { start, length };
-        Target *t = userdata;
+        Area *t = userdata;
 
         return ioctl(t->fd, BLKDISCARD, range) < 0 ? -errno : 0;
 }
@@ -62,7 +62,7 @@ static int discard_range(void *userdata, uint64_t start, uint64_t length) {
  * and takes room on the host. A disk that is slow at it is not waited for. */
 void discard_disk(const Device *disk) {
         _cleanup_close_ int fd = open(disk->node, O_WRONLY | O_CLOEXEC);
-        Target t = { .fd = fd };
+        Area t = { .fd = fd };
         const Discarder by = { discard_range, read_clock, &t };
         uint64_t position = 0;
 
@@ -72,7 +72,7 @@ void discard_disk(const Device *disk) {
 /* The last range has no end: the addresses of btrfs, whose block groups come and go, can lie beyond its
  * size. */
 static int trim_range(void *userdata, uint64_t start, uint64_t length) {
-        Target *t = userdata;
+        Area *t = userdata;
         struct fstrim_range range = {
                 .start = start,
                 .len = start + length < t->size ? length : UINT64_MAX,
@@ -84,7 +84,7 @@ static int trim_range(void *userdata, uint64_t start, uint64_t length) {
 
 int discard_free(const char *where, uint64_t *position) {
         _cleanup_close_ int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        Target t = { .fd = fd };
+        Area t = { .fd = fd };
         const Discarder by = { trim_range, read_clock, &t };
         struct statvfs v;
         int r;
