@@ -21,21 +21,6 @@
 #include "pool.h"
 #include "record.h"
 
-/* Fills the record with what the kernel has. */
-static int fill(const LuksFacts *facts, const Config *c, Status *s) {
-        s->mapper = strdup(LUKS_NODE);
-        s->uuid = strdup(facts->uuid);
-        s->cipher = strdup(facts->cipher);
-        s->header = strdup(c->header == HEADER_RAM ? "ram" : "disk");
-        s->integrity = strdup(c->integrity != INTEGRITY_NO ? INTEGRITY_NAME : "no");
-        if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
-                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
-        s->key_size = facts->key_size;
-        s->sector_size = facts->sector_size;
-        s->size_bytes = facts->size;
-        return 0;
-}
-
 static int make_and_mount(const Config *c, Status *s, Stopwatch *watch) {
         int r;
 
@@ -54,7 +39,6 @@ static int make_and_mount(const Config *c, Status *s, Stopwatch *watch) {
 static int try_to_encrypt(const Config *c, Status *s) {
         _cleanup_(device_done) Device device = {};
         Stopwatch watch = stopwatch_start();
-        LuksFacts facts;
         int r;
 
         r = device_find(c->serial, filesystem_find(c->file_system)->size_min + LUKS_OVERHEAD, &s->failure,
@@ -72,16 +56,12 @@ static int try_to_encrypt(const Config *c, Status *s) {
         r = kmsg_note_key();
         if (r < 0)
                 log_warning_errno(r, "Failed to say in the kernel's log that there is a new key");
-        r = luks_open(&device, c, &s->failure, &facts);
-        s->timings_usec[TIMING_FORMAT] += facts.format_usec;
-        s->timings_usec[TIMING_ACTIVATE] = facts.activate_usec;
+        r = luks_open(&device, c, s);
         if (r < 0)
                 return r;
 
         (void) stopwatch_lap(&watch);
-        r = fill(&facts, c, s);
-        if (r >= 0)
-                r = make_and_mount(c, s, &watch);
+        r = make_and_mount(c, s, &watch);
         if (r < 0)
                 (void) luks_close();
         return r;

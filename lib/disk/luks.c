@@ -147,8 +147,8 @@ static bool has_keyslot(struct crypt_device *cd) {
         return false;
 }
 
-/* Compares the kernel's table (dm-crypt.rst) and the header with what was asked for, and gives that. */
-static int verify(Context *c, const Device *disk, const Config *config, Failure *f, LuksFacts *ret) {
+/* Compares the kernel's table (dm-crypt.rst) and the header with what was asked for, and notes that. */
+static int verify(Context *c, const Device *disk, const Config *config, Status *s) {
         char device[24], offset[24], sectors[32];
         uint32_t sector = sector_size(disk);
         const Table wanted = {
@@ -163,27 +163,32 @@ static int verify(Context *c, const Device *disk, const Config *config, Failure 
         (void) snprintf(device, sizeof(device), "%u:%u", major(disk->number), minor(disk->number));
         (void) snprintf(offset, sizeof(offset), "%" PRIu64, data_offset(config) / 512);
         (void) snprintf(sectors, sizeof(sectors), "sector_size:%u", sector);
-        r = mapping_verify(LUKS_MAPPING, &wanted, f);
+        r = mapping_verify(LUKS_MAPPING, &wanted, &s->failure);
         if (r < 0)
                 return r;
         if (has_keyslot(c->cd))
-                return failure_set(f, REASON_VERIFY, 0, "The header has a keyslot");
-        (void) snprintf(ret->uuid, sizeof(ret->uuid), "%s", crypt_get_uuid(c->cd) ?: "");
-        ret->cipher = wanted.positional[0];
-        ret->key_size = wanted.key_size * 8;
-        ret->sector_size = sector;
-        ret->size = wanted.length * 512;
+                return status_fail(s, REASON_VERIFY, 0, "The header has a keyslot");
+        s->mapper = strdup(LUKS_NODE);
+        s->uuid = strdup(crypt_get_uuid(c->cd) ?: "");
+        s->cipher = strdup(wanted.positional[0]);
+        s->header = strdup(config->header == HEADER_RAM ? "ram" : "disk");
+        s->integrity = strdup(config->integrity == INTEGRITY_NO ? "no" : "hmac-sha256");
+        if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+        s->key_size = wanted.key_size * 8;
+        s->sector_size = sector;
+        s->size_bytes = wanted.length * 512;
         return 0;
 }
 
 /* The key, and each copy of it in libcryptsetup, is gone with the return. */
-static int open_mapping(const Device *disk, const Config *config, Failure *f, LuksFacts *ret) {
+static int open_mapping(const Device *disk, const Config *config, Status *s) {
         _cleanup_(context_done) Context c = { .header_fd = -EBADF };
         _cleanup_key_ Key key = {};
         Stopwatch watch = stopwatch_start();
         int r;
 
-        r = key_make(disk, KEY_SIZE, f, &key);
+        r = key_make(disk, KEY_SIZE, &s->failure, &key);
         if (r < 0)
                 return r;
         crypt_set_log_callback(NULL, on_log, NULL);
@@ -191,39 +196,38 @@ static int open_mapping(const Device *disk, const Config *config, Failure *f, Lu
          * reader, and the initrd need not have a directory for them. */
         (void) crypt_metadata_locking(NULL, 0);
         r = format(&c, disk, &key, config);
-        ret->format_usec += stopwatch_lap(&watch);
+        s->timings_usec[TIMING_FORMAT] += stopwatch_lap(&watch);
         if (r < 0)
-                return fail(f, REASON_FORMAT, r, "Failed to format the disk");
+                return fail(&s->failure, REASON_FORMAT, r, "Failed to format the disk");
         r = activate(&c, &key, config);
         if (r < 0)
-                return fail(f, REASON_ACTIVATE, r, "Failed to activate the mapping");
-        r = verify(&c, disk, config, f, ret);
-        ret->activate_usec = stopwatch_lap(&watch);
+                return fail(&s->failure, REASON_ACTIVATE, r, "Failed to activate the mapping");
+        r = verify(&c, disk, config, s);
+        s->timings_usec[TIMING_ACTIVATE] = stopwatch_lap(&watch);
         return r;
 }
 
-static int open_layers(const Device *disk, const Config *config, Failure *f, LuksFacts *ret) {
+static int open_layers(const Device *disk, const Config *config, Status *s) {
         _cleanup_(device_done) Device below = {};
         Stopwatch watch = stopwatch_start();
         int r;
 
         if (config->integrity == INTEGRITY_NO)
-                return open_mapping(disk, config, f, ret);
-        r = integrity_open(disk, config->discard, f, &below);
-        ret->format_usec = stopwatch_lap(&watch);
+                return open_mapping(disk, config, s);
+        r = integrity_open(disk, config->discard, &s->failure, &below);
+        s->timings_usec[TIMING_FORMAT] += stopwatch_lap(&watch);
         if (r < 0)
                 return r;
-        return open_mapping(&below, config, f, ret);
+        return open_mapping(&below, config, s);
 }
 
-int luks_open(const Device *disk, const Config *config, Failure *f, LuksFacts *ret) {
+int luks_open(const Device *disk, const Config *config, Status *s) {
         int r;
 
-        *ret = (LuksFacts) {};
         /* libcryptsetup has copies of the key in memory that is not locked. */
         if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-                return failure_set(f, REASON_INTERNAL, errno, "Failed to lock the memory");
-        r = open_layers(disk, config, f, ret);
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to lock the memory");
+        r = open_layers(disk, config, s);
         (void) munlockall();
         if (r < 0)
                 (void) luks_close();
