@@ -14,9 +14,9 @@
 
 #include "clock.h"
 #include "escape.h"
-#include "lock.h"
 #include "log.h"
 #include "paths.h"
+#include "record.h"
 #include "verbs.h"
 
 static const char *arg_root = "";

@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "fileio.h"
 #include "luks.h"
 #include "place.h"
 
@@ -95,21 +95,9 @@ static int fill(const char *fs_type, const Config *c, Status *s) {
         return r;
 }
 
-static int make_mount_point(Status *s) {
-        int r;
-
-        r = mkdir_parents(POOL_DIRECTORY, 0755);
-        if (r < 0)
-                return status_fail(s, REASON_MOUNT, r, "Failed to create '%s'", POOL_DIRECTORY);
-        return 0;
-}
-
 int pool_mount(const FileSystem *fs, bool discard, Status *s) {
-        int r;
-
-        r = make_mount_point(s);
-        if (r < 0)
-                return r;
+        if (mkdir(POOL_DIRECTORY, 0755) < 0 && errno != EEXIST)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_DIRECTORY);
         if (symlink(LUKS_NODE, POOL_SOURCE) < 0 && errno != EEXIST)
                 return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_SOURCE);
         return filesystem_mount(fs, POOL_SOURCE, POOL_DIRECTORY, discard, &s->failure);
@@ -133,9 +121,8 @@ int pool_mount_tmpfs(const Config *c, Status *s) {
         struct statvfs v;
         int r;
 
-        r = make_mount_point(s);
-        if (r < 0)
-                return r;
+        if (mkdir(POOL_DIRECTORY, 0755) < 0 && errno != EEXIST)
+                return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_DIRECTORY);
         if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", c->fallback_size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
         r = mount_fs(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options, &no_noswap);

@@ -17,7 +17,6 @@
 #include "fileio.h"
 #include "filesystem.h"
 #include "kmsg.h"
-#include "lock.h"
 #include "log.h"
 #include "record.h"
 
