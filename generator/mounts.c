@@ -95,9 +95,13 @@ static void write_bind(Writer *w, const char *source, const char *where, const D
         if (is_overridden(w, name))
                 return;
         mount = text_format("What=%s\nWhere=%s\nType=none\nOptions=bind%s%s%s%s%s\n", from, at,
-                            !differs ? "" : d->dev ? ",noatime,dev" : ",noatime,nodev",
-                            !differs ? "" : d->suid ? ",suid" : ",nosuid", d->noexec ? ",noexec" : "",
-                            above && above->nofail ? ",nofail" : "",
+                            !differs ? ""
+                            : d->dev ? ",noatime,dev"
+                                     : ",noatime,nodev",
+                            !differs  ? ""
+                            : d->suid ? ",suid"
+                                      : ",nosuid",
+                            d->noexec ? ",noexec" : "", above && above->nofail ? ",nofail" : "",
                             above && above->netdev ? ",_netdev" : "");
         write_mount_unit(w, name, description, from, at, "", mount);
 }

@@ -3,6 +3,7 @@
 #include "announce.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <systemd/sd-journal.h>
 
@@ -11,7 +12,6 @@
 #include "mounted.h"
 #include "parse.h"
 #include "record.h"
-#include "report.h"
 
 /* units/ccvm-scratch.catalog explains each. */
 static const char *const message_ids[_STATE_MAX] = {
@@ -24,6 +24,13 @@ static const char *const message_ids[_STATE_MAX] = {
 #define MESSAGE_ID_CLONED "c2f6f3f1a5594bb2a7d0c1a4e2b86f17"
 #define MESSAGE_ID_MISSING "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 #define MESSAGE_ID_HEALTH "5e0f6c1d9b7a4d35a8c2e4f1709b3d62"
+
+#define PORT_NAME "ccvm.status"
+#define VIRTIO_ID_CONSOLE "0x0003" /* linux/virtio_ids.h, as sysfs shows it */
+
+#define STEP_USEC (10 * 1000U)
+#define PORT_STEPS 100U  /* until virtio_console is loaded and has its ports */
+#define LISTEN_STEPS 20U /* until the host has said that it listens */
 
 /* The caller frees it; NULL if out of memory. */
 static char *make_message(const Status *s) {
@@ -49,20 +56,97 @@ static char *make_message(const Status *s) {
         return n < 0 ? NULL : text;
 }
 
+static bool file_has(const char *path, const char *text) {
+        _cleanup_free_ char *found = attribute_read("%s", path);
+
+        return found && streq(found, text);
+}
+
+/* Opens the port. -ENOENT if there is none. Never blocking: a host that does not read must not hold up the
+ * boot. */
+static int open_port(void) {
+        _cleanup_(globfree) glob_t names = {};
+        int fd = -ENOENT;
+
+        (void) glob("/sys/class/virtio-ports/*/name", GLOB_NOSORT, NULL, &names);
+        for (size_t i = 0; i < names.gl_pathc && fd == -ENOENT; i++) {
+                char node[64], *end = strrchr(names.gl_pathv[i], '/');
+
+                if (!file_has(names.gl_pathv[i], PORT_NAME))
+                        continue;
+                *end = 0;
+                snprintf(node, sizeof(node), "/dev%s", strrchr(names.gl_pathv[i], '/'));
+                fd = open(node, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+                if (fd < 0)
+                        return -errno;
+        }
+        return fd;
+}
+
+/* Whether there is a virtio console of which the kernel has not shown any port yet. Without one, as in most
+ * guests, nothing is waited for. */
+static bool port_may_come(void) {
+        _cleanup_(globfree) glob_t types = {};
+        bool found = false;
+
+        (void) glob("/sys/bus/virtio/devices/*/device", GLOB_NOSORT, NULL, &types);
+        for (size_t i = 0; i < types.gl_pathc && !found; i++) {
+                char ports[128];
+
+                snprintf(ports, sizeof(ports), "%.*svirtio-ports",
+                         (int) strlen(types.gl_pathv[i]) - (int) strlen("device"), types.gl_pathv[i]);
+                found = file_has(types.gl_pathv[i], VIRTIO_ID_CONSOLE) && access(ports, F_OK) < 0;
+        }
+        return found;
+}
+
+/* Writes line, which ends in a newline, to the virtio-serial port that ccvm-scratch-run attaches; without
+ * such a port there is nothing to do. Waits at most 1.2 s, and only while the kernel is still finding out
+ * which ports there are. -ENOTCONN if nobody listens; other errors of open(2) and write(2). */
+static int report_to_host(const char *line) {
+        _cleanup_close_ int fd = -EBADF;
+
+        for (unsigned i = 0; (fd = open_port()) == -ENOENT; i++) {
+                if (i == PORT_STEPS || !port_may_come())
+                        return 0;
+                (void) usleep(STEP_USEC);
+        }
+        if (fd < 0)
+                return fd;
+        for (unsigned i = 0; i < LISTEN_STEPS; i++) {
+                ssize_t n = write(fd, line, strlen(line));
+                if (n >= 0)
+                        return (size_t) n == strlen(line) ? 0 : -EIO;
+                if (errno != EAGAIN)
+                        return -errno;
+                (void) usleep(STEP_USEC);
+        }
+        return -ENOTCONN;
+}
+
+/* Sends an entry to the journal, with one more field than each has. */
+static void send_entry(const Status *s, const char *id, int priority, const char *message, const char *field,
+                       const char *value) {
+        int r;
+
+        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s", id, "PRIORITY=%i", priority,
+                            "CCVM_STATE=%s", state_to_string(s->state), "CCVM_DEVICE=%s", s->device ?: "",
+                            "%s=%s", field, value, NULL);
+        if (r < 0)
+                log_warning_errno(r, "%s The journal does not answer", message);
+}
+
 int announce_outcome(const Status *s) {
         _cleanup_free_ char *message = make_message(s), *line = NULL;
-        const char *state = state_to_string(s->state), *reason = reason_to_string(s->reason);
+        const char *reason = reason_to_string(s->reason);
         bool cloned = s->reason == REASON_CLONED;
         int r;
 
-        if (!message || asprintf(&line, "%s%s%s\n", state, reason ? " " : "", reason ?: "") < 0)
+        if (!message ||
+            asprintf(&line, "%s%s%s\n", state_to_string(s->state), reason ? " " : "", reason ?: "") < 0)
                 return log_oom();
-        r = sd_journal_send("MESSAGE=%s", message, "MESSAGE_ID=%s",
-                            cloned ? MESSAGE_ID_CLONED : message_ids[s->state], "PRIORITY=%i",
-                            status_is_degraded(s) ? LOG_WARNING : LOG_INFO, "CCVM_STATE=%s", state,
-                            "CCVM_REASON=%s", reason ?: "", "CCVM_DEVICE=%s", s->device ?: "", NULL);
-        if (r < 0)
-                log_warning_errno(r, "%s The journal does not answer", message);
+        send_entry(s, cloned ? MESSAGE_ID_CLONED : message_ids[s->state],
+                   status_is_degraded(s) ? LOG_WARNING : LOG_INFO, message, "CCVM_REASON", reason ?: "");
         r = report_to_host(line);
         if (r < 0)
                 log_warning_errno(r, "Failed to tell the host");
@@ -84,20 +168,16 @@ static char *join(const char **list) {
 
 int announce_missing(const Status *s) {
         _cleanup_free_ const char **missing = NULL;
-        _cleanup_free_ char *list = NULL;
+        _cleanup_free_ char *list = NULL, *message = NULL;
         int n;
 
         n = mounted_missing(s, NULL, &missing);
         if (n == 0)
                 return 0;
         list = n > 0 ? join(missing) : NULL;
-        if (!list)
+        if (!list || asprintf(&message, "The scratch pool is not what programs get on %s.", list) < 0)
                 return log_oom();
-        n = sd_journal_send("MESSAGE=The scratch pool is not what programs get on %s.", list,
-                            "MESSAGE_ID=" MESSAGE_ID_MISSING, "PRIORITY=%i", LOG_WARNING, "CCVM_STATE=%s",
-                            state_to_string(s->state), "CCVM_MISSING=%s", list, NULL);
-        if (n < 0)
-                log_warning_errno(n, "Not on the scratch pool: %s. The journal does not answer", list);
+        send_entry(s, MESSAGE_ID_MISSING, LOG_WARNING, message, "CCVM_MISSING", list);
         return -ESTALE;
 }
 
@@ -108,20 +188,17 @@ int announce_health(const Status *s, Health h) {
                 [HEALTH_READ_ONLY] = "its file system has failed, and takes no writes any more",
                 [HEALTH_GONE] = "its disk is gone, or its file system has shut down",
         };
-        const char *word = health_to_string(h), *device = s->device ?: "the disk";
-        _cleanup_free_ char *told = NULL;
+        const char *word = health_to_string(h);
+        _cleanup_free_ char *told = NULL, *message = NULL;
         int r;
 
         (void) file_read(HEALTH_PATH, KIB, &told);
         if (streq(told ?: health_to_string(HEALTH_OK), word))
                 return 0;
-        r = sd_journal_send("MESSAGE=The health of the scratch pool on %s is \"%s\": %s.", device, word,
-                            explanations[h], "MESSAGE_ID=" MESSAGE_ID_HEALTH, "PRIORITY=%i",
-                            h == HEALTH_OK ? LOG_INFO : LOG_ERR, "CCVM_STATE=%s", state_to_string(s->state),
-                            "CCVM_HEALTH=%s", word, "CCVM_DEVICE=%s", s->device ?: "", NULL);
-        if (r < 0)
-                log_warning_errno(r, "The health of the scratch pool is \"%s\". The journal does not answer",
-                                  word);
+        if (asprintf(&message, "The health of the scratch pool on %s is \"%s\": %s.",
+                     s->device ?: "the disk", word, explanations[h]) < 0)
+                return log_oom();
+        send_entry(s, MESSAGE_ID_HEALTH, h == HEALTH_OK ? LOG_INFO : LOG_ERR, message, "CCVM_HEALTH", word);
         r = file_write_atomic(HEALTH_PATH, word, 0644);
         if (r < 0)
                 return log_error_errno(r, "Failed to write '%s'", HEALTH_PATH);

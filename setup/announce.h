@@ -7,7 +7,7 @@
 #include "health.h"
 #include "status.h"
 
-/* Writes the status file, and announces its state in the journal and to the host (report.h). */
+/* Writes the status file, and announces its state in the journal and to the host. */
 int announce_outcome(const Status *s);
 
 /* Looks at what is mounted now: 0 if the pool is what a program gets on each of s->mounts. Otherwise a

@@ -13,9 +13,9 @@
 
 #define NO_STATUS "nobody has set the pool up, or said why not"
 
-int verb_check(const Options *o) {
+int verb_check(const Config *c) {
         _cleanup_(status_done) Status s = {};
-        bool fail = o->fallback == FALLBACK_FAIL;
+        bool fail = config_fallback(c) == FALLBACK_FAIL;
         int r;
 
         r = record_read(&s);

@@ -8,9 +8,9 @@
 
 #include "verbs.h"
 
-#include "encrypt.h"
+#include "pool.h"
 
-int verb_close(const Options *o) {
+int verb_close(const Config *c) {
         const char *result = getenv("SERVICE_RESULT");
 
         if (result && streq(result, "success"))

@@ -10,14 +10,15 @@
 
 #include "log.h"
 #include "mounts.h"
+#include "pool.h"
 #include "record.h"
 
-int verb_mount(const Options *o) {
-        mounts_bind(&o->layout, o->root);
+int verb_mount(const Config *c, const char *root) {
+        mounts_bind(c, root);
         return 0;
 }
 
-int verb_directories(const Options *o) {
+int verb_directories(const Config *c) {
         _cleanup_(status_done) Status s = {};
         int r;
 
@@ -26,7 +27,7 @@ int verb_directories(const Options *o) {
                 return r;
         if (r == 0)
                 return log_error_errno(-ENOENT, "Failed to read '%s'", STATUS_PATH);
-        r = pool_extend(&o->layout, &s);
+        r = pool_extend(c, &s);
         if (r < 0) {
                 log_error("%s", s.detail ?: "Out of memory");
                 return r;

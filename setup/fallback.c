@@ -10,10 +10,11 @@
 #include "announce.h"
 #include "integrity.h"
 #include "log.h"
+#include "pool.h"
 #include "record.h"
 
 /* If there is no RAM for it either, the reason stays why the disk failed, and the detail tells both. */
-static int fall_back_to_ram(const Options *o, Status *s) {
+static int fall_back_to_ram(const Config *c, Status *s) {
         _cleanup_free_ char *disk = s->detail ? strdup(s->detail) : NULL;
         Reason reason = s->reason;
         int r;
@@ -21,7 +22,7 @@ static int fall_back_to_ram(const Options *o, Status *s) {
         /* A run that was killed may not have given back what it had of the RAM. */
         if (access(TAGS_PATH, F_OK) >= 0)
                 (void) integrity_close();
-        r = pool_mount_tmpfs(o->size, &o->layout, s);
+        r = pool_mount_tmpfs(c, s);
         if (r >= 0)
                 return 0;
         log_error("%s", s->detail ?: "out of memory");
@@ -60,22 +61,22 @@ static void explain_failure(Status *s) {
                                    getenv("MONITOR_EXIT_STATUS") ?: "");
 }
 
-int verb_fallback(const Options *o) {
+int verb_fallback(const Config *c) {
         _cleanup_(status_done) Status s = { .state = STATE_OFF };
         int r;
 
-        if (o->disk) {
-                s.state = o->fallback == FALLBACK_TMPFS ? STATE_TMPFS : STATE_NONE;
+        if (c->vm_disk) {
+                s.state = config_fallback(c) == FALLBACK_TMPFS ? STATE_TMPFS : STATE_NONE;
                 explain_failure(&s);
         }
 
         /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
-        (void) record_claim(o->text);
-        r = o->fallback == FALLBACK_TMPFS ? fall_back_to_ram(o, &s) : 0;
+        (void) record_claim(c->text);
+        r = config_fallback(c) == FALLBACK_TMPFS ? fall_back_to_ram(c, &s) : 0;
         (void) announce_outcome(&s);
-        if (o->fallback == FALLBACK_FAIL)
+        if (config_fallback(c) == FALLBACK_FAIL)
                 return announce_power_off(reason_to_string(s.reason), s.detail);
-        if (o->disk)
+        if (c->vm_disk)
                 announce_on_console(reason_to_string(s.reason), s.detail,
                                     s.state == STATE_TMPFS ? "using RAM instead" : "going on without");
         return r;

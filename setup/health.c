@@ -14,6 +14,7 @@
 #include "announce.h"
 #include "discard.h"
 #include "fileio.h"
+#include "filesystem.h"
 #include "integrity.h"
 #include "log.h"
 #include "record.h"
@@ -44,8 +45,7 @@ static void trim(const Status *s) {
 
         if (!fs || statvfs(POOL_DIRECTORY, &v) < 0)
                 return;
-        if (read_note(&free_blocks, &position) && position == 0 &&
-            (!filesystem_trims(fs) || free_blocks == v.f_bfree))
+        if (read_note(&free_blocks, &position) && position == 0 && (!fs->trims || free_blocks == v.f_bfree))
                 return;
         /* What is freed before the position meanwhile changes the number: then all is done again. */
         if (position == 0)
@@ -57,7 +57,7 @@ static void trim(const Status *s) {
                 log_warning_errno(r, "Failed to give freed blocks back");
 }
 
-int verb_health(const Options *o) {
+int verb_health(const Config *c) {
         _cleanup_(status_done) Status s = {};
         Health h;
         int r;

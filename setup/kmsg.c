@@ -3,7 +3,6 @@
 #include "kmsg.h"
 
 #include <fcntl.h>
-#include <poll.h>
 
 #define LOG "/dev/kmsg"
 #define RECORD_MAX 8192
@@ -30,6 +29,7 @@ KmsgRecord kmsg_parse_record(const char *record) {
 
 int kmsg_read(int fd, bool *cloned) {
         char record[RECORD_MAX];
+        KmsgRecord kind;
 
         for (;;) {
                 ssize_t n = read(fd, record, sizeof(record) - 1);
@@ -43,23 +43,10 @@ int kmsg_read(int fd, bool *cloned) {
                 if (n < 0 && errno != EINVAL && errno != EINTR)
                         return -errno;
                 record[n < 0 ? 0 : n] = 0;
-                switch (kmsg_parse_record(record)) {
-                case KMSG_FORK:
-                        *cloned = true;
-                        break;
-                case KMSG_KEY:
-                        *cloned = false;
-                        break;
-                case KMSG_OTHER:
-                        break;
-                }
+                kind = kmsg_parse_record(record);
+                if (kind != KMSG_OTHER)
+                        *cloned = kind == KMSG_FORK;
         }
-}
-
-int kmsg_wait(int fd) {
-        struct pollfd p = { .fd = fd, .events = POLLIN };
-
-        return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
 }
 
 /* For debugging: it is on no console. Not by dprintf(3), which before glibc 2.37 asks for the position. */

@@ -24,9 +24,6 @@ int kmsg_open(void);
  * errors of read(2). */
 int kmsg_read(int fd, bool *cloned);
 
-/* Waits until the log behind fd has more, for ever. 0, or the errors of poll(2). */
-int kmsg_wait(int fd);
-
 /* Writes to the log that a key is being made. To be called before it is drawn: a fork in between is taken
  * for a younger one. 0, or the errors of write(2). */
 int kmsg_note_key(void);

@@ -14,9 +14,9 @@
 
 #include "clock.h"
 #include "escape.h"
-#include "lock.h"
 #include "log.h"
 #include "paths.h"
+#include "record.h"
 #include "verbs.h"
 
 static const char *arg_root = "";
@@ -86,25 +86,8 @@ static void keep_named_mounts(Config *c) {
         c->n_mounts = n;
 }
 
-static Options make_options(const Config *c) {
-        return (Options) {
-                .serial = c->values[OPTION_SERIAL].text,
-                .file_system = filesystem_find(c->values[OPTION_FILE_SYSTEM].text),
-                .luks.header_in_ram = c->header == HEADER_RAM,
-                .luks.integrity = c->integrity != INTEGRITY_NO,
-                .luks.discard = c->discard,
-                .layout.mounts = c->mounts,
-                .layout.n_mounts = c->n_mounts,
-                .layout.nix_store = c->nix_store != NIX_STORE_NO,
-                .layout.nix_overlay = c->nix_store == NIX_STORE_OVERLAY,
-                .root = arg_root,
-                .bind = c->hotplug,
-                .disk = c->vm_disk,
-                .fallback = config_fallback(c),
-                .size = c->values[OPTION_FALLBACK_SIZE].text,
-                .on_clone = c->on_clone,
-                .text = c->text,
-        };
+static int run_mount(const Config *c) {
+        return verb_mount(c, arg_root);
 }
 
 /* The key passes through this process: no core file, no debugger, no look at its memory. */
@@ -136,10 +119,10 @@ static int take_lock(Patience patience) {
                 return 1;
         if (patience == PATIENCE_SKIP)
                 return 0;
-        if (patience == PATIENCE_FAIL)
-                return log_error_errno(r, "Another ccvm-scratch-setup works on the scratch pool, or hangs");
-        log_warning_errno(r, "Another ccvm-scratch-setup works on the scratch pool, or hangs: going on");
-        return 1;
+        r = log_full(patience == PATIENCE_FAIL ? LOG_ERR : LOG_WARNING, r,
+                     "Another ccvm-scratch-setup works on the scratch pool, or hangs%s",
+                     patience == PATIENCE_FAIL ? "" : ": going on");
+        return patience == PATIENCE_FAIL ? r : 1;
 }
 
 /* What a verb does with the options: nothing, something, or nothing without them. */
@@ -147,14 +130,14 @@ typedef enum Use { USE_NONE, USE_WANT, USE_NEED } Use;
 
 static const struct Verb {
         const char *name;
-        int (*run)(const Options *o);
+        int (*run)(const Config *c);
         Patience patience;
         Use use;
 } verbs[] = {
         { "encrypt", verb_encrypt, PATIENCE_FAIL, USE_NEED },
         { "fallback", verb_fallback, PATIENCE_CLEAR, USE_WANT },
         { "directories", verb_directories, PATIENCE_CLEAR, USE_NEED },
-        { "mount", verb_mount, PATIENCE_CLEAR, USE_NEED },
+        { "mount", run_mount, PATIENCE_CLEAR, USE_NEED },
         { "check", verb_check, PATIENCE_UNLOCKED, USE_WANT },
         { "close", verb_close, PATIENCE_CLEAR, USE_WANT },
         { "health", verb_health, PATIENCE_SKIP, USE_NONE },
@@ -169,7 +152,6 @@ static const struct Verb {
 /* Options that cannot be read count as Fallback=fail: whoever demanded an encrypted disk gets no less. */
 static int run(const struct Verb *verb) {
         _cleanup_(config_done) Config c = {};
-        Options options = {};
         int r;
 
         if (verb->use != USE_NONE) {
@@ -180,10 +162,9 @@ static int run(const struct Verb *verb) {
                 if (r < 0 && verb->use == USE_NEED)
                         return r;
                 keep_named_mounts(&c);
-                options = make_options(&c);
         }
         r = take_lock(verb->patience);
-        return r > 0 ? verb->run(&options) : r;
+        return r > 0 ? verb->run(&c) : r;
 }
 
 int main(int argc, char *argv[]) {
@@ -195,7 +176,7 @@ int main(int argc, char *argv[]) {
         if (r <= 0)
                 return r < 0 ? 2 : EXIT_SUCCESS;
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(verbs[i].name, argv[optind]) && (!arg_paths[0] || verbs[i].run == verb_mount))
+                if (streq(verbs[i].name, argv[optind]) && (!arg_paths[0] || verbs[i].run == run_mount))
                         return run(&verbs[i]) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
         log_error("Unknown verb '%s', or one that takes no argument; see --help.", argv[optind]);
         return 2;

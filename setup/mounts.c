@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libmount.h>
 #include <sched.h>
 
 #include "fileio.h"
@@ -13,6 +12,7 @@
 #include "mounted.h"
 #include "parse.h"
 #include "place.h"
+#include "pool.h"
 
 static bool is_old(const OldPools *old, dev_t number) {
         for (size_t i = 0; number != 0 && i < old->n; i++)
@@ -124,26 +124,26 @@ static int compare_paths(const void *a, const void *b) {
 }
 
 /* The outer ones first, so that none covers another. */
-static void mount_directories(const PoolLayout *layout, const char *root, const OldPools *old, bool over) {
-        const DirSpec *sorted[POOL_MOUNTS_MAX];
+static void mount_directories(const Config *c, const char *root, const OldPools *old, bool over) {
+        const DirSpec *sorted[CONFIG_MOUNTS_MAX];
 
-        for (size_t i = 0; i < layout->n_mounts; i++)
-                sorted[i] = &layout->mounts[i];
-        qsort(sorted, layout->n_mounts, sizeof(*sorted), compare_paths);
-        for (size_t i = 0; i < layout->n_mounts; i++)
+        for (size_t i = 0; i < c->n_mounts; i++)
+                sorted[i] = &c->mounts[i];
+        qsort(sorted, c->n_mounts, sizeof(*sorted), compare_paths);
+        for (size_t i = 0; i < c->n_mounts; i++)
                 mount_directory(root, sorted[i], old, over);
 }
 
-void mounts_bind(const PoolLayout *layout, const char *root) {
-        mount_directories(layout, root, &(OldPools) {}, true);
+void mounts_bind(const Config *c, const char *root) {
+        mount_directories(c, root, &(OldPools) {}, true);
 }
 
-/* Gives the mount point of layout that path is below, or NULL. */
-static const DirSpec *find_above(const PoolLayout *layout, const char *path) {
-        for (size_t i = 0; i < layout->n_mounts; i++) {
-                const char *rest = startswith(path, layout->mounts[i].path);
+/* Gives the mount point that path is below, or NULL. */
+static const DirSpec *find_above(const Config *c, const char *path) {
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                const char *rest = startswith(path, c->mounts[i].path);
                 if (rest && *rest == '/')
-                        return &layout->mounts[i];
+                        return &c->mounts[i];
         }
         return NULL;
 }
@@ -187,11 +187,10 @@ static int attach_in(int namespace, const char *target, int tree, const OldPools
         return r;
 }
 
-/* Replaces the mount fs of the namespace, a private directory, if its mount point is one of layout's. */
-static int replace_private(const PoolLayout *layout, const OldPools *old, int namespace,
-                           struct libmnt_fs *fs) {
+/* Replaces the mount fs of the namespace, a private directory, if its mount point is one of c's. */
+static int replace_private(const Config *c, const OldPools *old, int namespace, struct libmnt_fs *fs) {
         const char *path = mnt_fs_get_root(fs);
-        const DirSpec *d = find_above(layout, path);
+        const DirSpec *d = find_above(c, path);
         _cleanup_close_ int tree = -EBADF;
         int r;
 
@@ -204,12 +203,9 @@ static int replace_private(const PoolLayout *layout, const OldPools *old, int na
         return tree < 0 ? tree : attach_in(namespace, mnt_fs_get_target(fs), tree, old);
 }
 
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
-DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
-
-static void replace_in_namespace(const PoolLayout *layout, const OldPools *old, const char *pid) {
-        _cleanup_(mnt_unref_tablep) struct libmnt_table *table = NULL;
-        _cleanup_(mnt_free_iterp) struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+static void replace_in_namespace(const Config *c, const OldPools *old, const char *pid) {
+        _cleanup_table_ struct libmnt_table *table = NULL;
+        _cleanup_iter_ struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         char mountinfo[64], path[64];
         _cleanup_close_ int namespace = -EBADF;
         struct libmnt_fs *fs;
@@ -227,26 +223,26 @@ static void replace_in_namespace(const PoolLayout *layout, const OldPools *old, 
 
                 if (!is_old(old, mnt_fs_get_devno(fs)) || !mounted_is_private(fs))
                         continue;
-                r = replace_private(layout, old, namespace, fs);
+                r = replace_private(c, old, namespace, fs);
                 if (r < 0)
                         log_warning_errno(r, "Failed to replace the private '%s' of process %s",
                                           mnt_fs_get_target(fs), pid);
         }
 }
 
-void mounts_replace(const PoolLayout *layout, const OldPools *old, bool over) {
+void mounts_replace(const Config *c, const OldPools *old, bool over) {
         _cleanup_closedir_ DIR *d = opendir("/proc");
         uint64_t pid;
 
-        mount_directories(layout, "", old, over);
+        mount_directories(c, "", old, over);
         for (struct dirent *e; d && (e = readdir(d));)
                 if (parse_unsigned(e->d_name, INT32_MAX, &pid) >= 0)
-                        replace_in_namespace(layout, old, e->d_name);
+                        replace_in_namespace(c, old, e->d_name);
 }
 
-void mounts_abandon(const PoolLayout *layout, const OldPools *old) {
-        for (size_t i = 0; i < layout->n_mounts; i++) {
-                _cleanup_close_ int place = open_old(layout->mounts[i].path, old);
+void mounts_abandon(const Config *c, const OldPools *old) {
+        for (size_t i = 0; i < c->n_mounts; i++) {
+                _cleanup_close_ int place = open_old(c->mounts[i].path, old);
                 if (place >= 0)
                         pool_abandon(place, ".");
         }

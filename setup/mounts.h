@@ -5,7 +5,9 @@
  * services on it (PrivateTmp= in systemd.exec(5)), each in the mount namespace of a service. All log their
  * errors; a mount point that cannot be used costs itself. */
 
-#include "pool.h"
+#include <sys/types.h>
+
+#include "config.h"
 
 /* Pools that are gone while their mounts may not be, by the device numbers of these in the mount table
  * (mounted.h). */
@@ -24,14 +26,14 @@ int old_pools_write(const OldPools *old);
 /* Mounts the directories on their paths below the directory root ("" for the system's own), the outer ones
  * first, over what is mounted there, unless that is the pool. A path is made if it is not there, and
  * refused if others than root can bend it (place.h). */
-void mounts_bind(const PoolLayout *layout, const char *root);
+void mounts_bind(const Config *c, const char *root);
 
 /* Mounts the directories in the place of the old pools', which at no time is bare; the private directories
  * of services too, empty. What somebody else has mounted stays on top, unless over. */
-void mounts_replace(const PoolLayout *layout, const OldPools *old, bool over);
+void mounts_replace(const Config *c, const OldPools *old, bool over);
 
 /* Shuts down the file systems of old pools that are mounted on the paths (pool_abandon()). */
-void mounts_abandon(const PoolLayout *layout, const OldPools *old);
+void mounts_abandon(const Config *c, const OldPools *old);
 
 /* Unmounts old pools from path, as often as there is one on top; what is somebody else's is left alone. 0,
  * or what umount(2) gives. */

@@ -8,16 +8,6 @@
 #include "filesystem.h"
 #include "status.h"
 
-#define POOL_MOUNTS_MAX CONFIG_MOUNTS_MAX
-
-/* The directories that it is to have; everything is borrowed. */
-typedef struct PoolLayout {
-        const DirSpec *mounts; /* "/scratch" becomes POOL_DIRECTORY/scratch */
-        size_t n_mounts;
-        bool nix_store;   /* nix/store and nix/work, upper and work directory of an overlay */
-        bool nix_overlay; /* which is mounted on /nix/store too */
-} PoolLayout;
-
 /* The source of a pool on the disk in the mount table: a link to the mapping. PID 1 takes a source below
  * /dev for one of its .device units, and when that device goes it stops the mount units that once had this
  * source: also if another pool is mounted there by then. */
@@ -26,15 +16,15 @@ typedef struct PoolLayout {
 /* Mounts the file system of the mapping as the pool. */
 int pool_mount(const FileSystem *fs, bool discard, Status *s);
 
-/* Mounts the file system of the mapping, or a tmpfs of this size (the text of tmpfs(5)), as the pool, and
- * makes the directories. After a failure nothing is mounted. On success s has the file system and the mount
- * points. */
-int pool_mount_disk(const FileSystem *fs, bool discard, const PoolLayout *layout, Status *s);
-int pool_mount_tmpfs(const char *size, const PoolLayout *layout, Status *s);
+/* Mounts the file system of the mapping, or a tmpfs of FallbackSize=, as the pool, and makes the
+ * directories. After a failure nothing is mounted. On success s has the file system and the mount points. */
+int pool_mount_disk(const Config *c, Status *s);
+int pool_mount_tmpfs(const Config *c, Status *s);
 
-/* Makes the directories of layout that the mounted pool has not, and notes the mount points in s in place
- * of those before. */
-int pool_extend(const PoolLayout *layout, Status *s);
+/* Makes the directories that the mounted pool is to have and has not: "/scratch" of Mounts= becomes
+ * POOL_DIRECTORY/scratch, and with NixStore= nix/store and nix/work are upper and work directory of an
+ * overlay. Notes the mount points in s in place of those before. */
+int pool_extend(const Config *c, Status *s);
 
 /* Makes the directory d in the mounted pool, or gives it this owner and mode. The errors of place_open()
  * and chown(2). */

@@ -3,9 +3,13 @@
 #include "record.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
+#include "clock.h"
 #include "fileio.h"
 #include "log.h"
+
+#define PAUSE_USEC 10000
 
 int record_claim(const char *options) {
         const char *where = access("/etc/initrd-release", F_OK) >= 0 ? "initrd\n" : "system\n";
@@ -53,4 +57,27 @@ int record_forget(void) {
                         return log_error_errno(errno, "Failed to remove '%s/%s'", STATUS_DIRECTORY,
                                                e->d_name);
         return 0;
+}
+
+static int lock_fd = -EBADF;
+
+/* Nobody but root can open the file, and keep it locked. */
+int lock_take(uint64_t patience_usec) {
+        uint64_t start = now_usec();
+
+        lock_fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (lock_fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        while (flock(lock_fd, LOCK_EX | LOCK_NB) < 0) {
+                if (now_usec() - start >= patience_usec) {
+                        lock_release();
+                        return -EBUSY;
+                }
+                (void) usleep(PAUSE_USEC);
+        }
+        return 0;
+}
+
+void lock_release(void) {
+        lock_fd = safe_close(lock_fd);
 }

@@ -2,7 +2,8 @@
 #pragma once
 
 /* The files in /run/ccvm-scratch: that the pool was set up in this boot, or that it was tried, and how it
- * went. All log their errors. */
+ * went; and the lock of whatever makes, replaces or takes away the pool. All but lock_take() log their
+ * errors. */
 
 #include "status.h"
 
@@ -22,3 +23,9 @@ int record_read(Status *ret);
 
 /* Removes all files in the directory, as if nothing had been tried. */
 int record_forget(void);
+
+/* Takes the lock, and waits for it at most so many microseconds; held for the life of the process, or until
+ * lock_release(). 0 also where there is nothing to be locked yet; -EBUSY, or the errors of open(2). */
+int lock_take(uint64_t patience_usec);
+
+void lock_release(void);

@@ -8,11 +8,11 @@
 
 #include "verbs.h"
 
-#include "encrypt.h"
 #include "mounted.h"
 #include "mounts.h"
+#include "pool.h"
 
-int verb_recover(const Options *o) {
+int verb_recover(const Config *c) {
         OldPools old = {};
         int r;
 
@@ -20,15 +20,15 @@ int verb_recover(const Options *o) {
         old_pools_add(&old, mounted_at(POOL_DIRECTORY));
         (void) old_pools_write(&old);
         pool_detach();
-        r = verb_fallback(o);
+        r = verb_fallback(c);
         /* Until the power is off what is there fails: nothing lands below it. */
-        if (o->fallback == FALLBACK_FAIL)
+        if (config_fallback(c) == FALLBACK_FAIL)
                 return r;
         if (mounted_at(POOL_DIRECTORY) != 0)
-                mounts_replace(&o->layout, &old, o->bind);
-        else if (o->fallback == FALLBACK_NONE)
-                for (size_t i = 0; i < o->layout.n_mounts; i++)
-                        (void) mounts_detach(o->layout.mounts[i].path, &old);
+                mounts_replace(c, &old, c->hotplug);
+        else if (config_fallback(c) == FALLBACK_NONE)
+                for (size_t i = 0; i < c->n_mounts; i++)
+                        (void) mounts_detach(c->mounts[i].path, &old);
         (void) close_disk();
         (void) unlink(RENEWING_PATH);
         return r;

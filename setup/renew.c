@@ -11,13 +11,14 @@
 #include <fcntl.h>
 
 #include "announce.h"
-#include "encrypt.h"
+#include "filesystem.h"
 #include "log.h"
+#include "luks.h"
 #include "mounted.h"
 #include "mounts.h"
+#include "pool.h"
 #include "record.h"
 #include "users.h"
-#include "wipe.h"
 
 static int refuse_users(const Status *before, bool force) {
         int n = users_tell(before, force ? LOG_NOTICE : LOG_ERR);
@@ -33,21 +34,21 @@ static int refuse_users(const Status *before, bool force) {
 
 /* Whether there is a pool that can be had anew, and nobody uses it, which with force is only told. Logs why
  * not. */
-static int allow(const Options *o, const Status *before, bool force) {
+static int allow(const Config *c, const Status *before, bool force) {
         if (before->state == STATE_OFF) {
                 log_error("There is no scratch disk to renew: none was asked for.");
                 return -ENOENT;
         }
-        if (o->layout.nix_store) {
+        if (c->nix_store != NIX_STORE_NO) {
                 log_error(
                         "The writable layer of /nix/store is on the scratch pool (NixStore=), and cannot be "
                         "taken from a running system. Reboot for a new key.");
                 return -EBUSY;
         }
-        if (!filesystem_has_program(o->file_system)) {
+        if (!filesystem_has_program(filesystem_find(c->values[OPTION_FILE_SYSTEM].text))) {
                 log_error("There is no mkfs.%s in $PATH: the scratch pool stays as it is. Install it in the "
                           "image.",
-                          filesystem_name(o->file_system));
+                          c->values[OPTION_FILE_SYSTEM].text);
                 return -ENOENT;
         }
         return refuse_users(before, force);
@@ -78,12 +79,12 @@ static int destroy(const Status *before, const OldPools *old) {
 }
 
 /* Leaves the old pool, which fails, to whoever still uses it. */
-static int put_aside(const Options *o, const OldPools *old) {
+static int put_aside(const Config *c, const OldPools *old) {
         int r;
 
         /* By any of its mounts: somebody may have unmounted the others. */
         pool_abandon(AT_FDCWD, POOL_DIRECTORY);
-        mounts_abandon(&o->layout, old);
+        mounts_abandon(c, old);
         pool_detach();
         r = luks_release_renamed();
         if (r < 0)
@@ -91,7 +92,7 @@ static int put_aside(const Options *o, const OldPools *old) {
         return 0;
 }
 
-int verb_renew(const Options *o) {
+int verb_renew(const Config *c) {
         _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE };
         bool force = unlink(FORCE_PATH) >= 0;
         OldPools old = {};
@@ -100,7 +101,7 @@ int verb_renew(const Options *o) {
         r = record_read(&before);
         if (r < 0)
                 return r;
-        r = allow(o, &before, force);
+        r = allow(c, &before, force);
         if (r < 0)
                 return r;
         old_pools_read(&old);
@@ -108,13 +109,13 @@ int verb_renew(const Options *o) {
         r = destroy(&before, &old);
         if (r < 0)
                 return r;
-        r = put_aside(o, &old);
+        r = put_aside(c, &old);
         if (r < 0)
                 return r;
-        r = encrypt_disk(o, &s);
+        r = encrypt_disk(c, &s);
         if (r < 0)
                 return r;
-        mounts_replace(&o->layout, &old, o->bind);
+        mounts_replace(c, &old, c->hotplug);
         (void) unlink(RENEWING_PATH);
         (void) announce_missing(&s);
         return 0;

@@ -8,7 +8,9 @@
 
 #include "verbs.h"
 
+#include "filesystem.h"
 #include "log.h"
+#include "luks.h"
 #include "mapping.h"
 #include "pool.h"
 #include "record.h"
@@ -38,7 +40,7 @@ static int keep_pool(void) {
         return 0;
 }
 
-int verb_forget(const Options *o) {
+int verb_forget(const Config *c) {
         int r;
 
         pool_detach();

@@ -8,17 +8,17 @@
 
 #include "verbs.h"
 
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
 #include "announce.h"
 #include "clock.h"
 #include "fileio.h"
+#include "filesystem.h"
 #include "kmsg.h"
-#include "lock.h"
 #include "log.h"
 #include "record.h"
-#include "wipe.h"
 
 /* Longer than a renewal takes at most. */
 #define LOCK_USEC (60 * USEC_PER_SEC)
@@ -65,18 +65,18 @@ static bool renew_clone(void) {
 }
 
 /* Destroys the key, or ends the machine. */
-static int end_clone(const Options *o) {
-        if (o->on_clone == ON_CLONE_WIPE)
+static int end_clone(const Config *c) {
+        if (c->on_clone == ON_CLONE_WIPE)
                 return wipe_pool(
                         "The virtual machine goes on from a snapshot, and OnClone=wipe destroyed the key");
-        if (o->fallback != FALLBACK_FAIL)
+        if (config_fallback(c) != FALLBACK_FAIL)
                 return wipe_pool("The virtual machine goes on from a snapshot, and as the pool could not be "
                                  "renewed the key was destroyed");
         (void) announce_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
         return run_systemctl("poweroff", "--force");
 }
 
-static int handle_clone(const Options *o) {
+static int handle_clone(const Config *c) {
         _cleanup_(status_done) Status s = {};
         int r;
 
@@ -84,19 +84,19 @@ static int handle_clone(const Options *o) {
         if (r < 0 || s.state != STATE_ENCRYPTED)
                 return r;
         r = announce_clone(&s);
-        if (o->on_clone == ON_CLONE_WARN)
+        if (c->on_clone == ON_CLONE_WARN)
                 return r;
-        if (o->on_clone == ON_CLONE_RENEW) {
+        if (c->on_clone == ON_CLONE_RENEW) {
                 /* The renewal takes the lock itself. */
                 lock_release();
                 if (renew_clone())
                         return r;
                 (void) lock_take(LOCK_USEC);
         }
-        return end_clone(o);
+        return end_clone(c);
 }
 
-static int look_for_clone(const Options *o, int log) {
+static int look_for_clone(const Config *c, int log) {
         bool cloned = false;
         int r;
 
@@ -107,24 +107,26 @@ static int look_for_clone(const Options *o, int log) {
         (void) lock_take(LOCK_USEC);
         r = kmsg_read(log, &cloned);
         if (r >= 0 && cloned)
-                (void) handle_clone(o);
+                (void) handle_clone(c);
         lock_release();
         return r;
 }
 
-int verb_watch(const Options *o) {
+int verb_watch(const Config *c) {
         _cleanup_close_ int log = kmsg_open();
         int r = log;
 
-        if (o->on_clone == ON_CLONE_RENEW && !filesystem_has_program(o->file_system))
+        if (c->on_clone == ON_CLONE_RENEW &&
+            !filesystem_has_program(filesystem_find(c->values[OPTION_FILE_SYSTEM].text)))
                 log_warning("OnClone=renew: there is no mkfs.%s in $PATH. %s instead.",
-                            filesystem_name(o->file_system),
-                            o->fallback == FALLBACK_FAIL ? "A clone will be powered off"
-                                                         : "The key of a clone will be wiped");
+                            c->values[OPTION_FILE_SYSTEM].text,
+                            config_fallback(c) == FALLBACK_FAIL ? "A clone will be powered off"
+                                                                : "The key of a clone will be wiped");
         while (r >= 0) {
-                r = look_for_clone(o, log);
-                if (r >= 0)
-                        r = kmsg_wait(log);
+                r = look_for_clone(c, log);
+                if (r >= 0 && poll(&(struct pollfd) { .fd = log, .events = POLLIN }, 1, -1) < 0 &&
+                    errno != EINTR)
+                        r = -errno;
         }
         return log_error_errno(r, "Failed to read '/dev/kmsg'");
 }

@@ -5,7 +5,7 @@
  * When: in the running system, when ccvm-scratch wipe starts it; for a clone, watch.c calls it. It must
  * never leave the mapping suspended: whoever uses it would wait for good. */
 
-#include "wipe.h"
+#include "verbs.h"
 
 #include <signal.h>
 
@@ -13,11 +13,11 @@
 #include "clock.h"
 #include "integrity.h"
 #include "log.h"
+#include "luks.h"
 #include "mapping.h"
 #include "mounted.h"
 #include "mounts.h"
 #include "record.h"
-#include "verbs.h"
 
 #define WAIT_STEP 2U     /* seconds, until it is said what is waited for */
 #define WAIT_TIMEOUT 10U /* seconds */
@@ -119,6 +119,6 @@ int wipe_pool(const char *detail) {
         return left ? -EBUSY : r;
 }
 
-int verb_wipe(const Options *o) {
+int verb_wipe(const Config *c) {
         return wipe_pool("The key was destroyed by ccvm-scratch wipe");
 }

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "integritystat.h"
+#include "health.h"
 #include "jsonbuild.h"
 #include "leaks.h"
 

@@ -27,7 +27,7 @@
 #define MISMATCHES_PATH STATUS_DIRECTORY "/mismatches"
 
 /* A renewal is under way or was cut off: numbers of the earlier pools' devices. The next one is to happen
- * even if the pool is in use. And the lock of all work on the pool (setup/lock.h). */
+ * even if the pool is in use. And the lock of all work on the pool (setup/record.h). */
 #define RENEWING_PATH STATUS_DIRECTORY "/renewing"
 #define FORCE_PATH STATUS_DIRECTORY "/force"
 #define LOCK_PATH STATUS_DIRECTORY "/lock"

@@ -16,15 +16,19 @@
 #define STEP_MIN (128 * MIB) /* as large as a group of ext4, which it need not look at again */
 #define STEP_MAX GIB
 
-uint64_t discard_in_time(const Discarder *d, uint64_t start, uint64_t end, uint64_t limit_usec) {
+int discard_in_time(const Discarder *d, uint64_t *position, uint64_t end, uint64_t limit_usec) {
         uint64_t begin = d->now(d->userdata), now = begin, step = STEP_MIN, last = 0;
 
-        while (start < end) {
-                uint64_t length = end - start < step ? end - start : step, after;
+        while (*position < end) {
+                uint64_t length = end - *position < step ? end - *position : step, after;
+                int r;
 
-                if (now - begin + last > limit_usec || d->discard(d->userdata, start, length) < 0)
-                        break;
-                start += length;
+                if (now - begin + last > limit_usec)
+                        return 0;
+                r = d->discard(d->userdata, *position, length);
+                if (r < 0)
+                        return r;
+                *position += length;
                 after = d->now(d->userdata);
                 last = after - now;
                 now = after;
@@ -34,15 +38,14 @@ uint64_t discard_in_time(const Discarder *d, uint64_t start, uint64_t end, uint6
                         last *= 2;
                 }
         }
-        return start;
+        return 1;
 }
 
 /* An open disk, or an open directory of a file system. */
-typedef struct Target {
+typedef struct Area {
         int fd;
         uint64_t size; /* bytes */
-        int error;     /* of the last discard; 0 or -errno */
-} Target;
+} Area;
 
 static uint64_t read_clock(void *userdata) {
         return now_usec();
@@ -50,53 +53,45 @@ static uint64_t read_clock(void *userdata) {
 
 static int discard_range(void *userdata, uint64_t start, uint64_t length) {
         uint64_t range[] = { start, length };
-        Target *t = userdata;
+        Area *t = userdata;
 
-        t->error = 0;
-        if (ioctl(t->fd, BLKDISCARD, range) < 0)
-                t->error = -errno;
-        return t->error;
+        return ioctl(t->fd, BLKDISCARD, range) < 0 ? -errno : 0;
 }
 
 /* A VM that reboots has the blocks that it had. What is in them is noise since the last boot's key is gone,
  * and takes room on the host. A disk that is slow at it is not waited for. */
-bool discard_disk(const Device *disk) {
+void discard_disk(const Device *disk) {
         _cleanup_close_ int fd = open(disk->node, O_WRONLY | O_CLOEXEC);
-        Target t = { .fd = fd, .size = disk->size };
+        Area t = { .fd = fd };
         const Discarder by = { discard_range, read_clock, &t };
+        uint64_t position = 0;
 
-        if (fd < 0)
-                return false;
-        return discard_in_time(&by, 0, t.size, DISK_USEC) == t.size || t.error == -EOPNOTSUPP;
+        (void) discard_in_time(&by, &position, disk->size, DISK_USEC);
 }
 
 /* The last range has no end: the addresses of btrfs, whose block groups come and go, can lie beyond its
  * size. */
 static int trim_range(void *userdata, uint64_t start, uint64_t length) {
-        Target *t = userdata;
+        Area *t = userdata;
         struct fstrim_range range = {
                 .start = start,
                 .len = start + length < t->size ? length : UINT64_MAX,
                 .minlen = FREE_EXTENT_MIN,
         };
 
-        t->error = 0;
-        if (ioctl(t->fd, FITRIM, &range) < 0)
-                t->error = -errno;
-        return t->error;
+        return ioctl(t->fd, FITRIM, &range) < 0 ? -errno : 0;
 }
 
 int discard_free(const char *where, uint64_t *position) {
         _cleanup_close_ int fd = open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        Target t = { .fd = fd };
+        Area t = { .fd = fd };
         const Discarder by = { trim_range, read_clock, &t };
         struct statvfs v;
+        int r;
 
         if (fd < 0 || fstatvfs(fd, &v) < 0)
                 return -errno;
         t.size = (uint64_t) v.f_blocks * v.f_frsize;
-        *position = discard_in_time(&by, *position, t.size, FREE_USEC);
-        if (t.error < 0)
-                return t.error == -EOPNOTSUPP ? 1 : t.error;
-        return *position >= t.size;
+        r = discard_in_time(&by, position, t.size, FREE_USEC);
+        return r == -EOPNOTSUPP ? 1 : r;
 }

@@ -16,14 +16,14 @@ typedef struct Discarder {
         void *userdata;
 } Discarder;
 
-/* Discards the bytes from start to end in steps, which grow to 1 GiB at most. A step that would end after
- * limit_usec, by the time that the last one took, is not begun; the first one is small. Returns where it has
- * come to: end if all is done, else what follows is left, as after an error. */
-uint64_t discard_in_time(const Discarder *d, uint64_t start, uint64_t end, uint64_t limit_usec);
+/* Discards the bytes from *position to end in steps, which grow to 1 GiB at most. A step that would end
+ * after limit_usec, by the time that the last one took, is not begun; the first one is small. *position
+ * becomes where it has come to. Returns 1 at the end, 0 if there was no time for it, or what discard()
+ * returned. */
+int discard_in_time(const Discarder *d, uint64_t *position, uint64_t end, uint64_t limit_usec);
 
-/* Discards the disk, as far as it comes in 2 s. Returns whether that is to its end; also if the disk takes
- * no discards, and so has nothing to give back. */
-bool discard_disk(const Device *disk);
+/* Discards the disk, as far as it comes in 2 s, if it takes discards. */
+void discard_disk(const Device *disk);
 
 /* Discards what is free in the file system mounted at where, from its byte *position on, if the device takes
  * it: extents of 64 KiB or more. Returns 1 if its end was reached, 0 if not within 5 s, and then *position

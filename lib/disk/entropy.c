@@ -101,25 +101,12 @@ static void add_hardware(FILE *f, const char *root) {
         explicit_bzero(bytes, sizeof(bytes));
 }
 
-int entropy_write(int fd, const char *root, const Device *disk) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        ssize_t n;
-        FILE *f = open_memstream(&text, &size);
-
-        if (!f)
-                return -ENOMEM;
+int entropy_write(FILE *f, const char *root, const Device *disk) {
         add_clocks(f);
         add_files(f, root);
         add_disk(f, root, disk);
         add_hardware(f, root);
-        if (fclose(f) != 0)
-                return -ENOMEM;
-        n = write(fd, text, size);
-        explicit_bzero(text, size);
-        if (n < 0)
-                return -errno;
-        return n == (ssize_t) size ? 0 : -EIO;
+        return fflush(f) == 0 && !ferror(f) ? 0 : -EIO;
 }
 
 /* Mixes into the kernel's generator what tells this machine from its clones: clocks, names of the machine,
@@ -127,18 +114,19 @@ int entropy_write(int fd, const char *root, const Device *disk) {
  * the kernel make a new seed of all that, with the CPU's own random numbers or else its cycle counter. What
  * is random already stays so. Takes 10 ms at most. */
 static int reseed(const Device *disk) {
-        _cleanup_close_ int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+        _cleanup_fclose_ FILE *f = fopen("/dev/urandom", "we");
         int r;
 
-        if (fd < 0)
+        if (!f)
                 return -errno;
-        interrupt_after(1); /* the kernel may be waiting for a hardware generator itself */
-        r = entropy_write(fd, "", disk);
+        setbuf(f, NULL);    /* what a hardware generator gives stays nowhere */
+        interrupt_after(1); /* the kernel may be waiting for one itself */
+        r = entropy_write(f, "", disk);
         interrupt_after(0);
         if (r < 0)
                 return r;
         /* One that was never seeded makes its first seed of this too. */
-        if (ioctl(fd, RNDRESEEDCRNG) < 0 && errno != ENODATA)
+        if (ioctl(fileno(f), RNDRESEEDCRNG) < 0 && errno != ENODATA)
                 return -errno;
         return 0;
 }

@@ -21,6 +21,5 @@ void key_wipe(Key *key);
  * kernel's generator is not seeded within seconds. */
 int key_make(const Device *disk, size_t size, Failure *f, Key *ret);
 
-/* Writes what tells machines apart to fd. root is where /sys and /dev are, "" but in tests. What write(2)
- * says. */
-int entropy_write(int fd, const char *root, const Device *disk);
+/* Writes what tells machines apart to f. root is where /sys and /dev are, "" but in tests. 0 or -EIO. */
+int entropy_write(FILE *f, const char *root, const Device *disk);

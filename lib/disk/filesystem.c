@@ -3,25 +3,12 @@
 #include "filesystem.h"
 
 #include <fcntl.h>
+#include <libmount.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "fileio.h"
-#include "mount.h"
 #include "parse.h"
-
-#define MKFS_WORDS_MAX 20
-
-struct FileSystem {
-        const char *name;
-        bool (*is_for)(const char *release); /* of the kernel; NULL: for each */
-        const char *note;                    /* what the status says of it; NULL: nothing */
-        const char *mkfs[MKFS_WORDS_MAX];    /* argv; the device is appended */
-        const char *options;                 /* of mount(8), without discard */
-        const char *options_discard;         /* with discard, if the file system does it well by itself */
-        bool trims;                          /* it discards too late that way, or not at all */
-        uint64_t size_min;                   /* bytes */
-};
 
 /* Always forced: random plaintext looks like some file system once in a few thousand boots.
  *
@@ -100,18 +87,6 @@ const FileSystem *filesystem_find(const char *name) {
                     (!file_systems[i].is_for || file_systems[i].is_for(kernel.release)))
                         return &file_systems[i];
         return NULL;
-}
-
-const char *filesystem_name(const FileSystem *fs) {
-        return fs->name;
-}
-
-uint64_t filesystem_size_min(const FileSystem *fs) {
-        return fs->size_min;
-}
-
-bool filesystem_trims(const FileSystem *fs) {
-        return fs->trims;
 }
 
 static const char *search_path(void) {
@@ -202,14 +177,30 @@ int filesystem_make(const FileSystem *fs, const char *node, Failure *f) {
         return 0;
 }
 
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_context *, mnt_free_context)
+
+int mount_fs(const char *source, const char *target, const char *type, const char *options, Failure *f) {
+        _cleanup_(mnt_free_contextp) struct libmnt_context *c = mnt_new_context();
+        char message[256];
+        int r;
+
+        if (!c || mnt_context_disable_helpers(c, true) != 0 || mnt_context_disable_mtab(c, true) != 0 ||
+            mnt_context_disable_canonicalize(c, true) != 0 || mnt_context_set_source(c, source) != 0 ||
+            mnt_context_set_target(c, target) != 0 || mnt_context_set_options(c, options) != 0 ||
+            mnt_context_set_fstype(c, type) != 0)
+                return failure_set(f, REASON_INTERNAL, ENOMEM, "Failed to mount '%s'", target);
+        r = mnt_context_mount(c);
+        if (mnt_context_get_excode(c, r, message, sizeof(message)) == 0)
+                return 0;
+        return failure_set(f, REASON_MOUNT, 0, "Failed to mount '%s' on '%s' as %s with options '%s': %s",
+                           source, target, type, options, message);
+}
+
 bool filesystem_is_listed(const char *text, const char *name) {
-        size_t n = strlen(name);
+        _cleanup_free_ char *end = NULL;
 
         /* "nodev\ttmpfs\n\text4\n" */
-        for (const char *p = strchr(text, '\t'); p; p = strchr(p + 1, '\t'))
-                if (startswith(p + 1, name) && p[1 + n] == '\n')
-                        return true;
-        return false;
+        return asprintf(&end, "\t%s\n", name) >= 0 && strstr(text, end);
 }
 
 /* The kernel has looked for the module when it was to mount the file system. */
@@ -225,6 +216,7 @@ int filesystem_mount(const FileSystem *fs, const char *node, const char *where, 
 
         r = mount_fs(node, where, fs->name, options, f);
         if (r < 0 && f->reason == REASON_MOUNT && kernel_lacks(fs))
-                failure_explain(f, REASON_KERNEL, "The kernel has no %s", fs->name);
+                (void) failure_set(f, REASON_KERNEL, 0, "The kernel has no %s: %s", fs->name,
+                                   f->detail ?: "no detail");
         return r;
 }

@@ -10,7 +10,18 @@
 
 #include "failure.h"
 
-typedef struct FileSystem FileSystem;
+#define MKFS_WORDS_MAX 20
+
+typedef struct FileSystem {
+        const char *name;
+        bool (*is_for)(const char *release); /* of the kernel; NULL: for each */
+        const char *note;                    /* what the status says of it; NULL: nothing */
+        const char *mkfs[MKFS_WORDS_MAX];    /* argv; the device is appended */
+        const char *options;                 /* of mount(8), without discard */
+        const char *options_discard;         /* with discard, if the file system does it well by itself */
+        bool trims;        /* it discards too late that way, or not at all: discard_free() has to */
+        uint64_t size_min; /* bytes that it has to have to be worth having, or for its mkfs */
+} FileSystem;
 
 /* Finds the file system of this name that goes with the running kernel, a constant; NULL if the name is not
  * known. */
@@ -26,15 +37,6 @@ bool filesystem_needs_journal(const char *release);
 /* Looks for the file system of this name in text, the content of /proc/filesystems. */
 bool filesystem_is_listed(const char *text, const char *name);
 
-const char *filesystem_name(const FileSystem *fs);
-
-/* Returns how many bytes it has at least to be worth having, or for its mkfs. */
-uint64_t filesystem_size_min(const FileSystem *fs);
-
-/* Returns whether discard_free() has to give back what is freed; else it does so by itself, when mounted so.
- * */
-bool filesystem_trims(const FileSystem *fs);
-
 /* Looks for its mkfs in the search path. */
 bool filesystem_has_program(const FileSystem *fs);
 
@@ -43,3 +45,9 @@ int filesystem_make(const FileSystem *fs, const char *node, Failure *f);
 
 /* Mounts the file system on the existing directory where. Nothing is mounted after a failure. */
 int filesystem_mount(const FileSystem *fs, const char *node, const char *where, bool discard, Failure *f);
+
+/* Mounts source, a file system of this type, on the directory target, whose path only root can change, with
+ * options of mount(8). By libmount, which knows the kernel's interfaces old and new, and its words for why
+ * it failed. The mount table has source as it is given. No helper program is run, and no file of libmount's
+ * is written. REASON_MOUNT. */
+int mount_fs(const char *source, const char *target, const char *type, const char *options, Failure *f);

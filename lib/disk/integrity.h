@@ -10,8 +10,6 @@
 
 #include "device.h"
 
-#define INTEGRITY_NAME "hmac-sha256" /* in options and status */
-
 /* Makes the mapping on the disk, or on its beginning if the RAM has no room for the tags of all of it, which
  * f notes. A failure leaves nothing. The caller calls device_done(). */
 int integrity_open(const Device *disk, bool discard, Failure *f, Device *ret);

@@ -82,11 +82,11 @@ static uint32_t sector_size(const Device *disk) {
         return size;
 }
 
-static uint64_t data_offset(const LuksOptions *o) {
-        return o->header_in_ram ? 0 : DATA_OFFSET;
+static uint64_t data_offset(const Config *config) {
+        return config->header == HEADER_RAM ? 0 : DATA_OFFSET;
 }
 
-static int format(Context *c, const Device *disk, const Key *key, const LuksOptions *o) {
+static int format(Context *c, const Device *disk, const Key *key, const Config *config) {
         /* For the digest by which LUKS2 knows the volume key again. Stretching protects weak secrets, and
          * this one has 512 random bits; 1000 is the least that the format allows. */
         const struct crypt_pbkdf_type pbkdf = {
@@ -97,19 +97,19 @@ static int format(Context *c, const Device *disk, const Key *key, const LuksOpti
         };
         struct crypt_params_luks2 params = {
                 .pbkdf = &pbkdf,
-                .data_device = o->header_in_ram ? disk->node : NULL,
+                .data_device = config->header == HEADER_RAM ? disk->node : NULL,
                 .sector_size = sector_size(disk),
                 .label = "ccvm-scratch",
         };
         int r;
 
-        r = init_context(c, disk, o->header_in_ram);
+        r = init_context(c, disk, config->header == HEADER_RAM);
         if (r < 0)
                 return r;
         r = crypt_set_metadata_size(c->cd, METADATA_SIZE, KEYSLOTS_SIZE);
         if (r < 0)
                 return r;
-        r = crypt_set_data_offset(c->cd, data_offset(o) / 512);
+        r = crypt_set_data_offset(c->cd, data_offset(config) / 512);
         if (r < 0)
                 return r;
         return crypt_format(c->cd, CRYPT_LUKS2, CIPHER, CIPHER_MODE, NULL, /* a new UUID */
@@ -127,11 +127,11 @@ static void forget_uploaded_key(void) {
 /* Private: udev makes the node, and no rule looks for a file system or a partition table in what is noise
  * yet. With dm-crypt's work queues, so that all CPUs encrypt what one program writes: without them small
  * writes would be a third faster, and with two CPUs large ones that much slower. */
-static int activate(Context *c, const Key *key, const LuksOptions *o) {
+static int activate(Context *c, const Key *key, const Config *config) {
         uint32_t flags = CRYPT_ACTIVATE_PRIVATE;
         int r;
 
-        if (o->discard)
+        if (config->discard)
                 flags |= CRYPT_ACTIVATE_ALLOW_DISCARDS;
         r = crypt_activate_by_volume_key(c->cd, LUKS_MAPPING, (const char *) key->bytes, KEY_SIZE, flags);
         forget_uploaded_key();
@@ -147,83 +147,87 @@ static bool has_keyslot(struct crypt_device *cd) {
         return false;
 }
 
-/* Compares the kernel's table (dm-crypt.rst) and the header with what was asked for, and gives that. */
-static int verify(Context *c, const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
+/* Compares the kernel's table (dm-crypt.rst) and the header with what was asked for, and notes that. */
+static int verify(Context *c, const Device *disk, const Config *config, Status *s) {
         char device[24], offset[24], sectors[32];
         uint32_t sector = sector_size(disk);
         const Table wanted = {
                 .type = "crypt",
-                .length = (disk->size - data_offset(o)) / 512,
+                .length = (disk->size - data_offset(config)) / 512,
                 .key_size = KEY_SIZE,
                 .positional = { CIPHER "-" CIPHER_MODE, TABLE_KEY, "0", device, offset },
-                .options = { sector == 512 ? NULL : sectors, o->discard ? "allow_discards" : NULL },
+                .options = { sector == 512 ? NULL : sectors, config->discard ? "allow_discards" : NULL },
         };
         int r;
 
         (void) snprintf(device, sizeof(device), "%u:%u", major(disk->number), minor(disk->number));
-        (void) snprintf(offset, sizeof(offset), "%" PRIu64, data_offset(o) / 512);
+        (void) snprintf(offset, sizeof(offset), "%" PRIu64, data_offset(config) / 512);
         (void) snprintf(sectors, sizeof(sectors), "sector_size:%u", sector);
-        r = mapping_verify(LUKS_MAPPING, &wanted, f);
+        r = mapping_verify(LUKS_MAPPING, &wanted, &s->failure);
         if (r < 0)
                 return r;
         if (has_keyslot(c->cd))
-                return failure_set(f, REASON_VERIFY, 0, "The header has a keyslot");
-        (void) snprintf(ret->uuid, sizeof(ret->uuid), "%s", crypt_get_uuid(c->cd) ?: "");
-        ret->cipher = wanted.positional[0];
-        ret->key_size = wanted.key_size * 8;
-        ret->sector_size = sector;
-        ret->size = wanted.length * 512;
+                return status_fail(s, REASON_VERIFY, 0, "The header has a keyslot");
+        s->mapper = strdup(LUKS_NODE);
+        s->uuid = strdup(crypt_get_uuid(c->cd) ?: "");
+        s->cipher = strdup(wanted.positional[0]);
+        s->header = strdup(config->header == HEADER_RAM ? "ram" : "disk");
+        s->integrity = strdup(config->integrity == INTEGRITY_NO ? "no" : "hmac-sha256");
+        if (!s->mapper || !s->uuid || !s->cipher || !s->header || !s->integrity)
+                return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to note the mapping");
+        s->key_size = wanted.key_size * 8;
+        s->sector_size = sector;
+        s->size_bytes = wanted.length * 512;
         return 0;
 }
 
 /* The key, and each copy of it in libcryptsetup, is gone with the return. */
-static int open_mapping(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
+static int open_mapping(const Device *disk, const Config *config, Status *s) {
         _cleanup_(context_done) Context c = { .header_fd = -EBADF };
         _cleanup_key_ Key key = {};
         uint64_t watch = now_usec();
         int r;
 
-        r = key_make(disk, KEY_SIZE, f, &key);
+        r = key_make(disk, KEY_SIZE, &s->failure, &key);
         if (r < 0)
                 return r;
         crypt_set_log_callback(NULL, on_log, NULL);
         /* Locks are for several programs that read and write one header. This one has a single writer and no
          * reader, and the initrd need not have a directory for them. */
         (void) crypt_metadata_locking(NULL, 0);
-        r = format(&c, disk, &key, o);
-        ret->format_usec += lap_usec(&watch);
+        r = format(&c, disk, &key, config);
+        s->timings_usec[TIMING_FORMAT] += lap_usec(&watch);
         if (r < 0)
-                return fail(f, REASON_FORMAT, r, "Failed to format the disk");
-        r = activate(&c, &key, o);
+                return fail(&s->failure, REASON_FORMAT, r, "Failed to format the disk");
+        r = activate(&c, &key, config);
         if (r < 0)
-                return fail(f, REASON_ACTIVATE, r, "Failed to activate the mapping");
-        r = verify(&c, disk, o, f, ret);
-        ret->activate_usec = lap_usec(&watch);
+                return fail(&s->failure, REASON_ACTIVATE, r, "Failed to activate the mapping");
+        r = verify(&c, disk, config, s);
+        s->timings_usec[TIMING_ACTIVATE] = lap_usec(&watch);
         return r;
 }
 
-static int open_layers(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
+static int open_layers(const Device *disk, const Config *config, Status *s) {
         _cleanup_(device_done) Device below = {};
         uint64_t watch = now_usec();
         int r;
 
-        if (!o->integrity)
-                return open_mapping(disk, o, f, ret);
-        r = integrity_open(disk, o->discard, f, &below);
-        ret->format_usec = lap_usec(&watch);
+        if (config->integrity == INTEGRITY_NO)
+                return open_mapping(disk, config, s);
+        r = integrity_open(disk, config->discard, &s->failure, &below);
+        s->timings_usec[TIMING_FORMAT] += lap_usec(&watch);
         if (r < 0)
                 return r;
-        return open_mapping(&below, o, f, ret);
+        return open_mapping(&below, config, s);
 }
 
-int luks_open(const Device *disk, const LuksOptions *o, Failure *f, LuksFacts *ret) {
+int luks_open(const Device *disk, const Config *config, Status *s) {
         int r;
 
-        *ret = (LuksFacts) {};
         /* libcryptsetup has copies of the key in memory that is not locked. */
         if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-                return failure_set(f, REASON_INTERNAL, errno, "Failed to lock the memory");
-        r = open_layers(disk, o, f, ret);
+                return status_fail(s, REASON_INTERNAL, errno, "Failed to lock the memory");
+        r = open_layers(disk, config, s);
         (void) munlockall();
         if (r < 0)
                 (void) luks_close();

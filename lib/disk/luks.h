@@ -10,7 +10,9 @@
  *
  * Opened in the boot and in a renewal, when the disk is found; ended with the pool. */
 
+#include "config.h"
 #include "device.h"
+#include "status.h"
 
 #define LUKS_MAPPING "ccvm-scratch"
 #define LUKS_NODE "/dev/mapper/" LUKS_MAPPING
@@ -18,25 +20,11 @@
 /* Bytes of the disk that are not the mapping's, at most: the header, and what is worth having beyond. */
 #define LUKS_OVERHEAD (UINT64_C(16) * 1024 * 1024)
 
-typedef struct LuksOptions {
-        bool header_in_ram; /* the image is noise from its first byte */
-        bool integrity;     /* with integrity.h below; only with header_in_ram */
-        bool discard;       /* pass TRIM down to the disk */
-} LuksOptions;
-
-/* Describes the mapping as the kernel has it, and the header, which has no keyslot. */
-typedef struct LuksFacts {
-        char uuid[40];
-        const char *cipher;                  /* "aes-xts-plain64", a constant */
-        uint64_t key_size;                   /* bits */
-        uint64_t sector_size;                /* bytes, of the encryption */
-        uint64_t size;                       /* bytes of the mapping */
-        uint64_t format_usec, activate_usec; /* how long it took, also until a failure */
-} LuksFacts;
-
-/* Makes the mapping on the disk. On success the key is in the kernel alone, and f may have a note; a failure
- * leaves no mapping. */
-int luks_open(const Device *disk, const LuksOptions *options, Failure *f, LuksFacts *ret);
+/* Makes the mapping on the disk, with Header=, Integrity= and Discard= of c. On success the key is in the
+ * kernel alone, and s tells of the mapping as the kernel has it, and of the header, which has no keyslot. A
+ * failure leaves no mapping. Either way s has how long formatting, in addition to what it has, and
+ * activating took, and its failure may be a note. */
+int luks_open(const Device *disk, const Config *c, Status *s);
 
 /* Ends what luks_open() makes, also in an earlier process that was killed in the middle of its work. Users
  * get I/O errors, and the mapping is removed when the last of them has closed it. 0 also if there is none.

@@ -57,17 +57,19 @@ static int run_with_udev(struct dm_task *task) {
 
 void mapping_explain(const char *type, Failure *f) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_GET_TARGET_VERSION, type);
+        const char *detail = f->detail ?: "no detail";
 
         if (!task && access(CONTROL, F_OK) < 0)
-                failure_explain(f, f->reason, "There is no " CONTROL ", by which device-mapper is reached");
-        else if (!task)
-                failure_explain(f, REASON_KERNEL, "The kernel has no dm_mod");
-        else if (!dm_task_run(task))
-                failure_explain(f, REASON_KERNEL, "The kernel has no dm_%s", type);
+                (void) failure_set(f, f->reason, 0,
+                                   "There is no " CONTROL ", by which device-mapper is reached: %s", detail);
+        else if (!task || !dm_task_run(task))
+                (void) failure_set(f, REASON_KERNEL, 0, "The kernel has no dm_%s: %s", task ? type : "mod",
+                                   detail);
 }
 
 int mapping_create(const char *name, const Target *target, dev_t *ret) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_CREATE, name);
+        struct dm_info info;
         int r;
 
         if (!task)
@@ -78,16 +80,19 @@ int mapping_create(const char *name, const Target *target, dev_t *ret) {
         r = run_with_udev(task);
         if (r < 0)
                 return r;
-        return mapping_get_number(name, ret);
+        if (!dm_task_get_info(task, &info))
+                return -EIO;
+        *ret = makedev(info.major, info.minor);
+        return 0;
 }
 
 /* Reads the first target of a mapping, from its table or its status, into a task that the target is borrowed
- * from. ret_next gets NULL if there is no other. Secure: libdevmapper wipes its buffers, as the key may be
+ * from. If there is another one its type is NULL. Secure: libdevmapper wipes its buffers, as the key may be
  * in them. */
-static int read_target(int request, const char *name, struct dm_task **ret_task, Target *ret,
-                       void **ret_next) {
+static int read_target(int request, const char *name, struct dm_task **ret_task, Target *ret) {
         _cleanup_task_ struct dm_task *task = make_task(request, name);
         char *type = NULL, *params = NULL;
+        void *next;
         int r;
 
         if (task && !dm_task_secure_data(task))
@@ -95,8 +100,8 @@ static int read_target(int request, const char *name, struct dm_task **ret_task,
         r = run(task);
         if (r < 0)
                 return r;
-        *ret_next = dm_get_next_target(task, NULL, &ret->start, &ret->length, &type, &params);
-        ret->type = type;
+        next = dm_get_next_target(task, NULL, &ret->start, &ret->length, &type, &params);
+        ret->type = next ? NULL : type;
         ret->params = params;
         *ret_task = TAKE_PTR(task);
         return 0;
@@ -104,16 +109,14 @@ static int read_target(int request, const char *name, struct dm_task **ret_task,
 
 int mapping_verify(const char *name, const Table *wanted, Failure *f) {
         _cleanup_task_ struct dm_task *task = NULL;
-        const char *difference = "single target";
+        const char *difference;
         Target target = {};
-        void *next;
         int r;
 
-        r = read_target(DM_DEVICE_TABLE, name, &task, &target, &next);
+        r = read_target(DM_DEVICE_TABLE, name, &task, &target);
         if (r < 0)
                 return failure_set(f, REASON_VERIFY, r, "Failed to read the table of '%s'", name);
-        if (!next && target.type)
-                difference = table_difference(wanted, &target);
+        difference = target.type ? table_difference(wanted, &target) : "single target";
         if (difference)
                 return failure_set(f, REASON_VERIFY, 0, "The mapping '%s' has not the %s that was asked for",
                                    name, difference);
@@ -123,60 +126,34 @@ int mapping_verify(const char *name, const Table *wanted, Failure *f) {
 int mapping_get_count(const char *name, uint64_t *ret) {
         _cleanup_task_ struct dm_task *task = NULL;
         Target target = {};
-        void *next;
         int r;
 
-        r = read_target(DM_DEVICE_STATUS, name, &task, &target, &next);
+        r = read_target(DM_DEVICE_STATUS, name, &task, &target);
         if (r < 0)
                 return r;
-        if (!target.params || sscanf(target.params, "%" SCNu64, ret) != 1)
-                return -EINVAL;
-        return 0;
+        return target.params && sscanf(target.params, "%" SCNu64, ret) == 1 ? 0 : -EINVAL;
 }
 
 /* Reads the length of the mapping in sectors; 0 if it was made and never had a table. */
 static int read_length(const char *name, uint64_t *ret) {
         _cleanup_task_ struct dm_task *task = NULL;
         Target target = {};
-        void *next;
         int r;
 
-        r = read_target(DM_DEVICE_TABLE, name, &task, &target, &next);
-        if (r < 0)
-                return r;
+        r = read_target(DM_DEVICE_TABLE, name, &task, &target);
         *ret = target.length;
-        return 0;
+        return r;
 }
 
-static int read_info(const char *name, struct dm_info *ret) {
+int mapping_is_in_use(const char *name) {
         _cleanup_task_ struct dm_task *task = make_task(DM_DEVICE_INFO, name);
+        struct dm_info info;
         int r;
 
         r = run(task);
         if (r < 0)
-                return r;
-        return dm_task_get_info(task, ret) ? 0 : -EIO;
-}
-
-int mapping_get_number(const char *name, dev_t *ret) {
-        struct dm_info info;
-        int r;
-
-        r = read_info(name, &info);
-        if (r < 0)
-                return r;
-        *ret = makedev(info.major, info.minor);
-        return 0;
-}
-
-int mapping_is_in_use(const char *name) {
-        struct dm_info info;
-        int r;
-
-        r = read_info(name, &info);
-        if (r < 0)
                 return r == -ENODEV ? 0 : r;
-        return info.open_count > 0;
+        return dm_task_get_info(task, &info) ? info.open_count > 0 : -EIO;
 }
 
 int mapping_suspend(const char *name) {

@@ -27,8 +27,6 @@ int mapping_create(const char *name, const Target *target, dev_t *ret);
 /* Compares the mapping's live table, which may have the key in it, with what was asked for. */
 int mapping_verify(const char *name, const Table *wanted, Failure *f);
 
-int mapping_get_number(const char *name, dev_t *ret);
-
 /* Reads the first number of the mapping's status, which each type of target has its own meaning for. -EINVAL
  * if there is none. */
 int mapping_get_count(const char *name, uint64_t *ret);

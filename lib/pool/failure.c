@@ -72,17 +72,6 @@ int failure_set(Failure *f, Reason reason, int error, const char *format, ...) {
         return error == 0 ? -EIO : -abs(error);
 }
 
-void failure_explain(Failure *f, Reason reason, const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
-        va_list ap;
-
-        va_start(ap, format);
-        text = format_text(format, ap);
-        va_end(ap);
-        f->reason = reason;
-        set_detail(f, join(text, ": ", f->detail));
-}
-
 void failure_note(Failure *f, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list ap;

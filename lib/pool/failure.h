@@ -41,11 +41,9 @@ typedef struct Failure {
 } Failure;
 
 /* Replaces what f has by a reason and a line of detail, with the text of error at its end unless that is 0.
+ * The detail that f has may be among the arguments.
  * Returns -abs(error), or -EIO if error is 0, so that "return failure_set(…)" works. */
 int failure_set(Failure *f, Reason reason, int error, const char *format, ...) _printf_(4, 5);
-
-/* Replaces the reason and puts this text and a colon before the detail. */
-void failure_explain(Failure *f, Reason reason, const char *format, ...) _printf_(3, 4);
 
 /* Adds a sentence to the detail, about what went well and not quite as it was asked for. */
 void failure_note(Failure *f, const char *format, ...) _printf_(2, 3);

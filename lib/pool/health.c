@@ -7,8 +7,8 @@
 
 #include "blockstack.h"
 #include "fileio.h"
-#include "integritystat.h"
-#include "mounttable.h"
+#include "mounted.h"
+#include "parse.h"
 
 static const char *const health_table[_HEALTH_MAX] = {
         [HEALTH_OK] = "ok",
@@ -81,6 +81,44 @@ static bool has_shut_down(const char *root) {
         struct stat st;
 
         return asprintf(&path, "%s" POOL_DIRECTORY, root) >= 0 && stat(path, &st) < 0 && errno == EIO;
+}
+
+/* Reads the number in field, from 0, of an attribute of the block device name; 0 if there is none. */
+static uint64_t read_field(const char *root, const char *name, const char *attribute, unsigned field) {
+        _cleanup_free_ char *text = attribute_read("%s/sys/block/%s/%s", root, name, attribute);
+        char *save, *word = text ? strtok_r(text, " ", &save) : NULL;
+        uint64_t n;
+
+        while (word && field-- > 0)
+                word = strtok_r(NULL, " ", &save);
+        return word && parse_unsigned(word, UINT64_MAX, &n) >= 0 ? n : 0;
+}
+
+/* Documentation/admin-guide/blockdev/zram.rst has the fields. What is no zram has taken its whole size. */
+uint64_t integrity_tag_bytes(const char *root) {
+        _cleanup_free_ char *name = attribute_read("%s" TAGS_PATH, root);
+
+        if (!name)
+                return 0;
+        return startswith(name, "zram") ? read_field(root, name, "mm_stat", 2)
+                                        : read_field(root, name, "size", 0) * 512;
+}
+
+/* Tells whether a tag could not be kept, as there was no RAM for it, so that what was written with it cannot
+ * be read; or whether ccvm-scratch-health.service has seen that a sector did not match. */
+static bool integrity_has_errors(const char *root) {
+        _cleanup_free_ char *name = attribute_read("%s" TAGS_PATH, root), *path = NULL;
+
+        return (name && read_field(root, name, "io_stat", 1) > 0) ||
+               (asprintf(&path, "%s" MISMATCHES_PATH, root) >= 0 && access(path, F_OK) >= 0);
+}
+
+/* Looks for the words that x86 and Arm have for them; of others it is not known. */
+bool integrity_is_slow(const char *root) {
+        _cleanup_free_ char *text = attribute_read("%s/proc/cpuinfo", root);
+
+        return text && ((strstr(text, "\nflags\t") && !strstr(text, " sha_ni")) ||
+                        (strstr(text, "\nFeatures\t") && !strstr(text, " sha2")));
 }
 
 Health health_read(const char *root, const Status *s) {

@@ -21,3 +21,10 @@ const char *health_to_string(Health h);
 /* Judges the pool that s tells of; one in RAM is always well. root goes before all paths, "" for the
  * system's own. */
 Health health_read(const char *root, const Status *s);
+
+/* Returns the bytes of RAM that the tags of Integrity= take, in a device of their own (lib/disk/tags.h), of
+ * which sysfs tells; 0 if there are none. */
+uint64_t integrity_tag_bytes(const char *root);
+
+/* Tells whether the CPU is known to have no instructions for SHA-256. */
+bool integrity_is_slow(const char *root);

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "fileio.h"
-#include "mounttable.h"
 
 dev_t mounted_at(const char *path) {
         _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
@@ -40,12 +39,6 @@ dev_t mounted_pool(const Status *s) {
         struct stat st;
 
         return pool == 0 && s->mapper && stat(s->mapper, &st) >= 0 ? st.st_rdev : pool;
-}
-
-bool mounted_is_pool(int place, const char *path) {
-        dev_t pool = mounted_at(POOL_DIRECTORY);
-
-        return pool != 0 && mounted_by(place, path) == pool;
 }
 
 bool mounted_is_private(struct libmnt_fs *fs) {

@@ -7,9 +7,18 @@
  *
  * When: in the running guest, also in a service's own mount namespace, until the shutdown. */
 
+#include <libmount.h>
 #include <sys/types.h>
 
 #include "status.h"
+
+#define MOUNT_TABLE "/proc/self/mountinfo"
+
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_table *, mnt_unref_table)
+DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
+
+#define _cleanup_table_ _cleanup_(mnt_unref_tablep)
+#define _cleanup_iter_ _cleanup_(mnt_free_iterp)
 
 /* Returns the number of the pool's file system: of what is mounted on its own mount point, or if nothing
  * is, as somebody may have unmounted that alone, of the mapping in s, which does not help with btrfs. 0
@@ -22,10 +31,6 @@ dev_t mounted_at(const char *path);
 /* Returns the number of the mount that the descriptor fd is the root of, at path: also if something lies
  * above or below it. 0 if fd is a directory within a mount. */
 dev_t mounted_by(int fd, const char *path);
-
-/* Tells whether the mount that the descriptor place is the root of, at path, is one of the pool that is
- * mounted on its own mount point. */
-bool mounted_is_pool(int place, const char *path);
 
 /* Tells whether path is on the file system pool, or in the overlay of /nix/store with its upper there: 1
  * or 0. Symlinks are followed. Errors of stat(2), but for a path that the caller may not look up the
@@ -40,8 +45,6 @@ int mounted_missing(const Status *s, char **more, const char ***ret);
 /* Tells whether anything but the pool's own mount still uses it: 1 or 0. -ENOENT if the pool is not
  * mounted, -ENOMEM. */
 int mounted_in_use(const Status *s);
-
-struct libmnt_fs;
 
 /* Tells whether fs is an overlay with a layer below one of paths (NULL-terminated, or NULL), or on the
  * pool by its own mount point; or one below such a path with layers by relative names. */

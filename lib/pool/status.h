@@ -84,6 +84,5 @@ void status_done(Status *s);
 /* Frees the mounts alone; s has none then. */
 void status_free_mounts(Status *s);
 
-/* Set the failure of s, and add a sentence to its detail (failure.h). */
+/* Sets the failure of s (failure.h). */
 #define status_fail(s, ...) failure_set(&(s)->failure, __VA_ARGS__)
-#define status_note(s, ...) failure_note(&(s)->failure, __VA_ARGS__)

@@ -12,7 +12,6 @@
 #include "fileio.h"
 #include "log.h"
 #include "mounted.h"
-#include "mounttable.h"
 
 /* More lines help nobody. */
 #define TOLD_MAX 20

@@ -32,9 +32,11 @@ static uint64_t now(void *userdata) {
 
 static uint64_t run(Disk *d, uint64_t end, uint64_t limit) {
         const Discarder by = { discard, now, d };
-        uint64_t at = discard_in_time(&by, d->done, end, limit);
+        uint64_t at = d->done;
+        int r = discard_in_time(&by, &at, end, limit);
 
         assert_int_equal(at, d->done);
+        assert_int_equal(r > 0, at == end);
         return at;
 }
 

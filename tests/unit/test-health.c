@@ -28,6 +28,10 @@ static void test_health(void **state) {
                 { "/sys/fs/btrfs/ours/devinfo/1/error_stats", "write_errs 0\nflush_errs 1\n",
                   HEALTH_ERRORS },
                 { "/sys/fs/btrfs/ours/devinfo/1/error_stats", "write_errs 0\nflush_errs 0\n", HEALTH_OK },
+                { "/run/ccvm-scratch/tags", "zram2", HEALTH_OK },
+                { "/sys/block/zram2/io_stat", "       0        0        0        3\n", HEALTH_OK },
+                { "/sys/block/zram2/io_stat", "       0        1        0        3\n", HEALTH_ERRORS },
+                { "/sys/block/zram2/io_stat", "", HEALTH_OK },
                 { "/run/ccvm-scratch/mismatches", "1\n", HEALTH_ERRORS },
         };
 
