@@ -148,12 +148,9 @@ void integrity_check(void) {
 }
 
 int integrity_close(void) {
-        int results[] = { mapping_close(MAPPING), mapping_close(PART), tags_close() };
-        int r = 0;
+        int r = mapping_close(MAPPING), p = mapping_close(PART), t = tags_close();
 
-        for (size_t i = 0; i < ELEMENTSOF(results); i++)
-                r = r < 0 ? r : results[i];
-        return r;
+        return r < 0 ? r : p < 0 ? p : t;
 }
 
 int integrity_release(void) {
