@@ -13,6 +13,10 @@
 #include "escape.h"
 #include "text.h"
 
+#ifndef FUSE_SUPER_MAGIC
+#define FUSE_SUPER_MAGIC 0x65735546 /* the kernel's headers have it since 5.16 */
+#endif
+
 #define LINKS_MAX 40U /* as the kernel has it */
 
 typedef struct Walk {
