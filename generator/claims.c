@@ -34,7 +34,7 @@ static void add(Claims *c, const char *source, const char *path, const char *typ
         const char *below = startswith(simple, "/sysroot"), *clean = below && *below == '/' ? below : simple;
         if (!path_is_clean(clean))
                 return; /* "none", or one with "..", which systemd does not mount either */
-        if (!c->root || place_resolve(c->root, clean, &where) < 0)
+        if (c->initrd || place_resolve(c->root, clean, &where) < 0)
                 where = text_copy(clean);
         c->claims = need_memory(reallocarray(c->claims, c->n + 1, sizeof(Claim)));
         c->claims[c->n++] = (Claim) {
@@ -56,21 +56,15 @@ static void add_file(Claims *c, const char *root, const char *path, const char *
                         add(c, source, m->mnt_dir, m->mnt_type, m->mnt_opts);
 }
 
-typedef struct Words {
-        Claims *claims;
-        bool initrd;
-        bool fstab; /* is to be read */
-} Words;
-
 /* WHAT:WHERE[:TYPE[:OPTIONS]] (systemd-fstab-generator(8)) */
 static void on_word(const char *key, const char *value, void *userdata) {
-        Words *w = userdata;
+        Claims *c = userdata;
 
-        key = w->initrd ? startswith(key, "rd.") ?: key : key; /* without "rd.": for both */
+        key = c->initrd ? startswith(key, "rd.") ?: key : key; /* without "rd.": for both */
         if (!value)
                 return;
         if (cmdline_key_equal(key, "fstab"))
-                w->fstab = parse_boolean(value) != 0;
+                c->fstab = parse_boolean(value) != 0;
         if (!cmdline_key_equal(key, "systemd.mount-extra"))
                 return;
 
@@ -79,21 +73,20 @@ static void on_word(const char *key, const char *value, void *userdata) {
         (void) strsep(&rest, ":");
         const char *where = strsep(&rest, ":"), *type = strsep(&rest, ":");
         if (where)
-                add(w->claims, "systemd.mount-extra=", where, type, rest);
+                add(c, "systemd.mount-extra=", where, type, rest);
 }
 
 void claims_load(Claims *c, const char *root, bool initrd, const char *cmdline) {
         const char *own = getenv("SYSTEMD_FSTAB"), *sysroot = getenv("SYSTEMD_SYSROOT_FSTAB"),
                    *credentials = getenv("CREDENTIALS_DIRECTORY");
-        Words w = { .claims = c, .initrd = initrd, .fstab = true };
 
-        *c = (Claims) { .root = initrd ? NULL : root };
-        cmdline_parse(cmdline, on_word, &w);
+        *c = (Claims) { .root = root, .initrd = initrd, .fstab = true };
+        cmdline_parse(cmdline, on_word, c);
         if (credentials)
                 add_file(c, credentials, "/fstab.extra", "credential fstab.extra");
-        if (w.fstab)
+        if (c->fstab)
                 add_file(c, root, own ?: "/etc/fstab", "/etc/fstab");
-        if (w.fstab && initrd)
+        if (c->fstab && initrd)
                 add_file(c, root, sysroot ?: "/sysroot/etc/fstab", "/sysroot/etc/fstab");
 }
 

@@ -13,7 +13,9 @@ typedef struct Claim {
 } Claim;
 
 typedef struct Claims {
-        const char *root; /* borrowed; that of their paths, NULL if it is not there yet */
+        const char *root; /* borrowed; that of their paths */
+        bool initrd;      /* it is not there yet */
+        bool fstab;       /* is to be read */
         Claim *claims;
         size_t n;
 } Claims;

@@ -148,22 +148,6 @@ static int compare_names(const void *a, const void *b) {
         return strcmp(file_name(*(char *const *) a), file_name(*(char *const *) b));
 }
 
-/* A name that is masked stands for no file, and hides those of the directories behind. */
-static void remove_masked(Paths *p) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < p->n; i++) {
-                char target[sizeof("/dev/null") + 1] = "";
-                if (readlink(p->paths[i], target, sizeof(target) - 1) > 0 && streq(target, "/dev/null"))
-                        free(p->paths[i]);
-                else
-                        p->paths[n++] = p->paths[i];
-        }
-        p->n = n;
-        if (p->paths)
-                p->paths[n] = NULL;
-}
-
 char **conffile_find(const char *root, const char *name) {
         Paths p = {};
 
@@ -175,7 +159,6 @@ char **conffile_find(const char *root, const char *name) {
         }
         if (p.n > from)
                 qsort(p.paths + from, p.n - from, sizeof(char *), compare_names);
-        remove_masked(&p);
         return p.paths;
 }
 

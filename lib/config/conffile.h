@@ -18,9 +18,10 @@ void conffile_parse(const char *text, conffile_callback callback, void *userdata
 
 /* The files that make up the configuration name ("x.conf"), below root ("" is the system's own), in the
  * order in which they are to be read: of /etc, /run, /usr/local/lib and /usr/lib the first name that is
- * there, then name.d/ *.conf of all four by file name, of equal names the first, and none for a name that
- * is a link to /dev/null. What is there and cannot be looked at, be it a directory of drop-ins, is in the
- * list too: to read it fails. NULL-terminated; the caller frees it by conffile_free(). */
+ * there, then name.d/ *.conf of all four by file name, of equal names the first. A name that a link to
+ * /dev/null masks is among them, and reads as empty. What is there and cannot be looked at, be it a
+ * directory of drop-ins, is in the list too: to read it fails. NULL-terminated; the caller frees it by
+ * conffile_free(). */
 char **conffile_find(const char *root, const char *name);
 
 void conffile_free(char **paths);

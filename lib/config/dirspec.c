@@ -35,19 +35,15 @@ static int parse_id(const char *s, uint32_t *ret) {
 }
 
 static int parse_options(char *words, DirSpec *d) {
-        const struct {
-                const char *word;
-                bool *flag;
-        } options[] = { { "dev", &d->dev }, { "suid", &d->suid }, { "noexec", &d->noexec } };
-
-        for (char *word; (word = strsep(&words, "+"));) {
-                size_t i = 0;
-                while (i < ELEMENTSOF(options) && !streq(word, options[i].word))
-                        i++;
-                if (i == ELEMENTSOF(options))
+        for (char *word; (word = strsep(&words, "+"));)
+                if (streq(word, "dev"))
+                        d->dev = true;
+                else if (streq(word, "suid"))
+                        d->suid = true;
+                else if (streq(word, "noexec"))
+                        d->noexec = true;
+                else
                         return -EINVAL;
-                *options[i].flag = true;
-        }
         return 0;
 }
 

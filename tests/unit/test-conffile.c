@@ -98,14 +98,14 @@ static void test_find(void **state) {
                      "/usr/lib/x.conf.d/30-c.conf ");
         make("/etc/x.conf");
         assert_int_equal(link_to("/dev/null", "/etc/x.conf.d/30-c.conf"), 0);
-        assert_found("/etc/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf ");
+        assert_found("/etc/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf /etc/x.conf.d/30-c.conf ");
 
         /* A link to nowhere is there, and so is a directory at which nobody can look. */
         assert_int_equal(link_to("/nonexistent", "/etc/x.conf.d/40-nowhere.conf"), 0);
         assert_int_equal(link_to("x.conf.d", "/usr/local/lib/x.conf.d"), 0);
-        assert_found(
-                "/etc/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf /etc/x.conf.d/40-nowhere.conf "
-                "/usr/local/lib/x.conf.d ");
+        assert_found("/etc/x.conf /run/x.conf.d/10-a.conf /etc/x.conf.d/20-b.conf /etc/x.conf.d/30-c.conf "
+                     "/etc/x.conf.d/40-nowhere.conf "
+                     "/usr/local/lib/x.conf.d ");
 
         assert_true(asprintf(&command, "rm -rf %s", root) >= 0);
         assert_int_equal(system(command), 0);
