@@ -2,7 +2,9 @@
 #pragma once
 
 /* Who else mounts what: the fstab lines that systemd-fstab-generator(8) makes units of. It runs beside this
- * generator, and two sources for one unit are a race; so the fstab's word is the last. */
+ * generator, and two sources for one unit are a race; so the fstab's word is the last.
+ *
+ * Used at each run of the generator, in the initrd and in the real root. */
 
 #include "macro.h"
 

@@ -2,7 +2,9 @@
 
 #pragma once
 
-/* The mounts: a bind of the pool for each path, and the overlay of /nix/store. */
+/* The mounts: a bind of the pool for each path, and the overlay of /nix/store.
+ *
+ * Used at each run of the generator, in the initrd and in the real root. */
 
 #include "writer.h"
 

@@ -2,7 +2,9 @@
 #pragma once
 
 /* udev's rule for the disk: in /run, and there only when a disk was asked for. Written before udev starts,
- * in the initrd for the real root too. */
+ * in the initrd for the real root too.
+ *
+ * Used at each run of the generator, in the initrd and in the real root. */
 
 #include "config.h"
 

@@ -169,8 +169,8 @@ static void enable_for_disk(Writer *w, const char *unit, const char *target) {
 }
 
 /* A renewal does in the running system what was done for the boot. Before that it waits for a look at the
- * health, and for what was sent to the disk, at most ten seconds each, and then all is as it was; the rest is
- * to spare. */
+ * health, and for what was sent to the disk, at most ten seconds each, and then all is as it was; the rest
+ * is to spare. */
 static void write_renew(Writer *w) {
         _cleanup_free_ char *relabel = list_relabeling(w, "ExecStartPost");
         const char *end = power_off(w->config);

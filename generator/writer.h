@@ -2,7 +2,9 @@
 
 #pragma once
 
-/* The files of a generator: where they go, and what they stand beside. */
+/* The files of a generator: where they go, and what they stand beside.
+ *
+ * Used at each run of the generator, in the initrd and in the real root. */
 
 #include "claims.h"
 #include "config.h"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The image: a sparse file of mode 0600 that exists as an open descriptor and nowhere else. */
+/* The image: a sparse file of mode 0600 that exists as an open descriptor and nowhere else.
+ *
+ * Used on the host, before QEMU starts. */
 
 #include <stdint.h>
 

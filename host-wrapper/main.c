@@ -2,11 +2,12 @@
 
 /* ccvm-scratch-run: runs QEMU with a throw-away disk.
  *
- * Runs on the host, where QEMU's own command stood: prepares descriptors (a sparse image without a name, a
- * file for the guest's report), extends QEMU's arguments by them and by the marker that tells the guest, and
- * executes QEMU in its own place. There is no other process, before, beside or after it: signals, terminal,
- * limits, exit status and MainPID= are QEMU's, and the image goes with its last descriptor. What the guest
- * reports QEMU itself writes down; what is done when the disk is not encrypted the guest does.
+ * When: on the host, where QEMU's own command stood. It prepares descriptors (a sparse image without a
+ * name, a file for the guest's report), extends QEMU's arguments by them and by the marker that tells the
+ * guest, and executes QEMU in its own place. There is no other process, before, beside or after it:
+ * signals, terminal, limits, exit status and MainPID= are QEMU's, and the image goes with its last
+ * descriptor. What the guest reports QEMU itself writes down; what is done when the disk is not encrypted
+ * the guest does.
  *
  * Must never: see, make or pass a key; write anything but the image, the marker and the status file; leave
  * the image behind; run QEMU when it cannot keep what it promises. */

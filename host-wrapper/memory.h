@@ -2,7 +2,9 @@
 #pragma once
 
 /* The ways by which guest RAM, which holds the volume key, would reach the host's disk. Nothing here fails:
- * what cannot be had is one warning. */
+ * what cannot be had is one warning.
+ *
+ * Used on the host, before QEMU starts. */
 
 /* Keeps this process, and what it executes, from leaving core dumps with memory in them. */
 void memory_forbid_core_dumps(void);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Options and environment, validated. An option wins over its variable, that over the default. */
+/* Options and environment, validated. An option wins over its variable, that over the default.
+ *
+ * Used on the host, before QEMU starts. */
 
 #include "image.h"
 

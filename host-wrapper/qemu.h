@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* QEMU's command line (7.2 to 11): what of the user's matters here, and what is added at its end. */
+/* QEMU's command line (7.2 to 11): what of the user's matters here, and what is added at its end.
+ *
+ * Used on the host, before QEMU starts. */
 
 #include "macro.h"
 

@@ -2,7 +2,9 @@
 #pragma once
 
 /* Telling how it went: one journal entry an outcome, with a MESSAGE_ID (units/ccvm-scratch.catalog), a line
- * on the console, and a line to the host. All log their errors. */
+ * on the console, and a line to the host. All log their errors.
+ *
+ * Used at the end of each attempt to set the pool up or to end it, and by the look at its health. */
 
 #include "health.h"
 #include "status.h"

@@ -6,7 +6,9 @@
  * tells no program: since Linux 6.9 there is no uevent of it. There is only the line in its log.
  *
  * ccvm-scratch-setup writes each new key into the same log. So the order of both is in it, it can be read
- * at any time from its start, and nothing is missed. */
+ * at any time from its start, and nothing is missed.
+ *
+ * Used in the boot and in a renewal, when a key is made, and by the watch for clones. */
 
 #include "macro.h"
 

@@ -3,7 +3,9 @@
 
 /* The mounts of the pool: each of its directories on its own path, and the private /tmp and /var/tmp of
  * services on it (PrivateTmp= in systemd.exec(5)), each in the mount namespace of a service. All log their
- * errors; a mount point that cannot be used costs itself. */
+ * errors; a mount point that cannot be used costs itself.
+ *
+ * Used in the initrd for a root without this package, at a hot-plug, in a renewal, a recovery and a wipe. */
 
 #include <sys/types.h>
 

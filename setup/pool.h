@@ -2,7 +2,9 @@
 #pragma once
 
 /* The pool: one file system, on the disk or in RAM, with a directory for each mount point. A failure is
- * noted in s, where a function has one, and is logged by the caller. */
+ * noted in s, where a function has one, and is logged by the caller.
+ *
+ * Used in the boot, in a renewal, and at the end of the pool. */
 
 #include "config.h"
 #include "filesystem.h"

@@ -3,7 +3,9 @@
 
 /* The files in /run/ccvm-scratch: that the pool was set up in this boot, or that it was tried, and how it
  * went; and the lock of whatever makes, replaces or takes away the pool. All but lock_take() log their
- * errors. */
+ * errors.
+ *
+ * Used by each verb that makes, changes or ends the pool. */
 
 #include "status.h"
 

@@ -2,7 +2,9 @@
 #pragma once
 
 /* The verbs of ccvm-scratch-setup; each has a file, whose head says which unit runs it, and when. All
- * return a negative errno after a failure, and log their errors. */
+ * return a negative errno after a failure, and log their errors.
+ *
+ * Called by main.c, when a unit starts. */
 
 #include "config.h"
 #include "status.h"

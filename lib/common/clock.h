@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Microseconds of CLOCK_MONOTONIC, and a bound for calls that block. */
+/* Microseconds of CLOCK_MONOTONIC, and a bound for calls that block.
+ *
+ * Used in the boot, a renewal and a wipe. */
 
 #include <stdint.h>
 

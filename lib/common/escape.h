@@ -2,7 +2,9 @@
 #pragma once
 
 /* Text from outside on its way into unit files: systemd exports no library for these. Checked against
- * systemd-escape(1) in the tests. */
+ * systemd-escape(1) in the tests.
+ *
+ * Used by the generator, in the initrd and in the real root. */
 
 #include "macro.h"
 

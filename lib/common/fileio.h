@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Small files and directories. */
+/* Small files and directories.
+ *
+ * Used by all programs, whenever they run. */
 
 #include <dirent.h>
 #include <sys/stat.h>

@@ -4,7 +4,9 @@
 /* Log lines for programs that the service manager starts, and for those that people start.
  *
  * Under the service manager a line goes to stderr with a "<N>" priority prefix (sd-daemon(3)); a generator
- * calls log_to_kmsg(), because its stderr is not the journal; in a terminal a line is "program: text". */
+ * calls log_to_kmsg(), because its stderr is not the journal; in a terminal a line is "program: text".
+ *
+ * Used by all programs, whenever they run. */
 
 #include <syslog.h>
 

@@ -2,7 +2,9 @@
 #pragma once
 
 /* The few macros that every program here uses: cleanups at scope exit, ownership transfer, comparisons.
- * Names and meaning follow systemd's src/fundamental. */
+ * Names and meaning follow systemd's src/fundamental.
+ *
+ * Used by all programs, whenever they run. */
 
 #include <errno.h>
 #include <stdbool.h>

@@ -2,7 +2,9 @@
 #pragma once
 
 /* The system calls of fsopen(2), move_mount(2) and their like, for a C library without them: glibc has them
- * since 2.36. In the place of <sys/mount.h>. */
+ * since 2.36. In the place of <sys/mount.h>.
+ *
+ * Used when the pool is mounted: in the boot, at a hot-plug and in a renewal. */
 
 #include <fcntl.h>
 #include <sys/mount.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Values as people write them in options and config files. Pure functions of the text. */
+/* Values as people write them in options and config files. Pure functions of the text.
+ *
+ * Used by all programs, whenever they run. */
 
 #include <stdint.h>
 

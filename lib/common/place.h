@@ -2,7 +2,9 @@
 #pragma once
 
 /* Places to mount something on. A path is only a name: whoever may write to a directory on it can have it
- * lead elsewhere by a link. So a place is reached by links of root alone, and used as a descriptor. */
+ * lead elsewhere by a link. So a place is reached by links of root alone, and used as a descriptor.
+ *
+ * Used by the generator, and when the pool is mounted: in the boot, at a hot-plug and in a renewal. */
 
 #include "macro.h"
 

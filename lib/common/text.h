@@ -3,7 +3,10 @@
 
 /* Text that is put together of other text, for the caller to free. There is always memory for it: a program
  * that gets none is ended (abort(3)), as the kernel does, which kills a process rather than refuse it a few
- * kilobytes. Whoever starts these programs is prepared for their death: the fallback, a failed unit. */
+ * kilobytes. Whoever starts these programs is prepared for their death: the fallback, a failed unit.
+ *
+ * Used by the generator, at each of its runs, and by ccvm-scratch-setup and ccvm-scratch(1) for the
+ * options. */
 
 #include <stdarg.h>
 

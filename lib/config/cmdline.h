@@ -2,7 +2,9 @@
 #pragma once
 
 /* The kernel command line, split and compared as systemd does it (kernel-command-line(7)): words at white
- * space, double or single quotes group, and in a key "-" and "_" are the same. */
+ * space, double or single quotes group, and in a key "-" and "_" are the same.
+ *
+ * Used by the generator, at each of its runs, and by ccvm-scratch(1) at any time. */
 
 #include "macro.h"
 

@@ -2,7 +2,10 @@
 #pragma once
 
 /* Configuration files: where they are (UAPI.6 configuration files specification) and what is in them
- * (systemd.syntax(7)). Read line by line, so that a line which is none costs itself and nothing else. */
+ * (systemd.syntax(7)). Read line by line, so that a line which is none costs itself and nothing else.
+ *
+ * Used by the generator, at each of its runs, by ccvm-scratch-setup at each start, and by ccvm-scratch(1)
+ * at any time. */
 
 #include "macro.h"
 

@@ -5,7 +5,10 @@
  * one before it. Whatever comes out is usable: a bad value, line or entry of a list costs itself alone, and
  * is among what was refused. What is there and cannot be read may have asked for anything: it counts as
  * asking for Fallback=fail and Integrity=hmac-sha256, which whatever comes over it may take back; but not
- * for a disk. Nothing here logs. */
+ * for a disk. Nothing here logs.
+ *
+ * Used by the generator, at each of its runs, by ccvm-scratch-setup at each start, and by ccvm-scratch(1)
+ * at any time. */
 
 #include <stdint.h>
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A directory to be made and mounted, as text: PATH[:MODE[:UID[:GID[:OPTIONS]]]], as in "/scratch:1777". */
+/* A directory to be made and mounted, as text: PATH[:MODE[:UID[:GID[:OPTIONS]]]], as in "/scratch:1777".
+ *
+ * Used by the generator, at each of its runs, and when the pool is mounted. */
 
 #include <sys/types.h>
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The files in /run/ccvm-scratch, by which the programs leave word for each other; root alone writes. */
+/* The files in /run/ccvm-scratch, by which the programs leave word for each other; root alone writes.
+ *
+ * Used by all programs of the guest, from the generator in the initrd on. */
 
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 

@@ -2,7 +2,9 @@
 #pragma once
 
 /* What was asked for and is not taken: ccvm-scratch-generator writes it to /run/ccvm-scratch/refused, a line
- * for each, and ccvm-scratch(1) shows it. All strings are printable ASCII, however they came in. */
+ * for each, and ccvm-scratch(1) shows it. All strings are printable ASCII, however they came in.
+ *
+ * Used by the generator, at each of its runs, and by ccvm-scratch(1) at any time. */
 
 #include "macro.h"
 

@@ -4,7 +4,7 @@
 /* Giving blocks back to the host, in steps: a call is not interrupted, and a disk may need seconds for what
  * another one does at once.
  *
- * The whole disk before it is formatted, and what is free in the pool by the health service. */
+ * Used for the whole disk before it is formatted, and by the health service for what is free in the pool. */
 
 #include "device.h"
 

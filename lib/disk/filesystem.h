@@ -4,7 +4,9 @@
 /* The file systems that the pool can have, each made and mounted for a life of one boot: nothing has to
  * survive a crash, and space that is not used must not be written.
  *
- * Made in the boot and in a renewal, on the new mapping; mounted then, and again after a soft-reboot. */
+ * Made in the boot and in a renewal, on the new mapping; mounted then, and again after a soft-reboot.
+ *
+ * Used in the boot, in a renewal, and after a soft-reboot. */
 
 #include <stdint.h>
 

@@ -7,7 +7,9 @@
  * Each tag begins as 0xf6, dm-integrity's filler for discarded sectors, whose content is not checked: what
  * was never written can be read, and no sector has to be wiped.
  *
- * Made in the boot and in a renewal, before the mapping of dm-integrity, and removed after it. */
+ * Made in the boot and in a renewal, before the mapping of dm-integrity, and removed after it.
+ *
+ * Used in the boot and in a renewal, with Integrity=; ended with the pool. */
 
 #include "device.h"
 
