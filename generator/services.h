@@ -3,7 +3,7 @@
 #pragma once
 
 /* The graph: drop-ins for the static services in units/ with what depends on the system (order, time-outs,
- * what a failure does), the services that only some systems need, and the mounts (mounts.h). What the
+ * what a failure does), the service that only systems with SELinux need, and the mounts (mounts.h). What the
  * services do is not in them: ccvm-scratch-setup reads the options itself.
  *
  * Used at each run of the generator, in the initrd and in the real root. */

@@ -2,8 +2,6 @@
 
 #include "writer.h"
 
-#include <sys/stat.h>
-
 #include "escape.h"
 #include "fileio.h"
 #include "log.h"
@@ -24,14 +22,10 @@ char *writer_resolve(const Writer *w, const char *path) {
 
 bool unit_write(Writer *w, const char *name, const char *format, ...) {
         _cleanup_free_ char *path = text_format("%s/%s", w->directory, name);
-        char *slash = strrchr(path, '/');
         va_list ap;
         FILE *f;
 
-        *slash = 0;
-        (void) mkdir(path, 0755); /* a directory that is not there is an error below */
-        *slash = '/';
-
+        (void) mkdir_for(path); /* a directory that is not there is an error below */
         f = fopen(path, "wxe");
         if (!f && errno == EEXIST) {
                 log_warning("'%s' is there already, from another generator; left to it.", name);
@@ -54,10 +48,9 @@ bool unit_write(Writer *w, const char *name, const char *format, ...) {
 }
 
 void unit_enable(Writer *w, const char *from, const char *name, const char *target) {
-        _cleanup_free_ char *directory = text_format("%s/%s.wants", w->directory, target),
-                            *link = text_format("%s/%s", directory, name),
+        _cleanup_free_ char *link = text_format("%s/%s.wants/%s", w->directory, target, name),
                             *to = text_format("%s/%s", from, name);
-        int r = mkdir_parents(directory, 0755);
+        int r = mkdir_for(link);
 
         if (r >= 0 && symlink(to, link) < 0)
                 r = -errno;

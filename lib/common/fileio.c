@@ -44,8 +44,7 @@ char *attribute_read(const char *format, ...) {
         return TAKE_PTR(text);
 }
 
-/* Makes the directory of path, and those above it, if it is missing. */
-static int make_directory_of(const char *path) {
+int mkdir_for(const char *path) {
         const char *slash = strrchr(path, '/');
         _cleanup_free_ char *directory = text_format("%.*s", slash ? (int) (slash - path) : 0, path);
 
@@ -57,7 +56,7 @@ int mkdir_parents(const char *path, mode_t mode) {
 
         if (access(path, F_OK) >= 0)
                 return 0;
-        r = make_directory_of(path);
+        r = mkdir_for(path);
         if (r < 0)
                 return r;
         return mkdir(path, mode) < 0 && errno != EEXIST ? -errno : 0;
@@ -65,7 +64,7 @@ int mkdir_parents(const char *path, mode_t mode) {
 
 int file_write_atomic(const char *path, const char *text, mode_t mode) {
         _cleanup_free_ char *temporary = text_format("%s.XXXXXX", path);
-        int r = make_directory_of(path), fd;
+        int r = mkdir_for(path), fd;
 
         if (r < 0)
                 return r;

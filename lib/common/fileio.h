@@ -33,3 +33,6 @@ int file_update(const char *path, const char *text);
  * made: it may be on a server, or be mounted when it is looked for, and then mkdir(2) does not always say
  * that it exists. */
 int mkdir_parents(const char *path, mode_t mode);
+
+/* Makes those of the file path, with mode 0755. */
+int mkdir_for(const char *path);

@@ -31,15 +31,12 @@ void log_to_kmsg(void) {
 
 int log_full(int level, int error, const char *format, ...) {
         /* The kernel takes at most about 1 KiB a record, and one write() is one record. */
-        char line[900], text[700];
+        char line[900] = "", text[700] = "";
         va_list ap;
-        int n;
 
         va_start(ap, format);
-        n = vsnprintf(text, sizeof(text), format, ap);
+        (void) vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
-        if (n < 0)
-                return -abs(error);
 
         /* Text from outside may be quoted in it: a log line stays one line, and moves no cursor. */
         for (char *p = text; *p; p++)
@@ -48,16 +45,13 @@ int log_full(int level, int error, const char *format, ...) {
 
         const char *colon = error != 0 ? ": " : "", *reason = error != 0 ? strerror(abs(error)) : "";
         if (log_kmsg_fd >= 0)
-                n = snprintf(line, sizeof(line), "<%i>%s[%i]: %s%s%s\n", LOG_DAEMON | level, log_name,
-                             (int) getpid(), text, colon, reason);
+                (void) snprintf(line, sizeof(line), "<%i>%s[%i]: %s%s%s\n", LOG_DAEMON | level, log_name,
+                                (int) getpid(), text, colon, reason);
         else if (log_prefixed)
-                n = snprintf(line, sizeof(line), "<%i>%s%s%s\n", level, text, colon, reason);
+                (void) snprintf(line, sizeof(line), "<%i>%s%s%s\n", level, text, colon, reason);
         else
-                n = snprintf(line, sizeof(line), "%s: %s%s%s\n", log_name, text, colon, reason);
-        if (n >= (int) sizeof(line))
-                n = sizeof(line) - 1;
-
-        if (n > 0 && write(log_kmsg_fd >= 0 ? log_kmsg_fd : STDERR_FILENO, line, n) < 0)
+                (void) snprintf(line, sizeof(line), "%s: %s%s%s\n", log_name, text, colon, reason);
+        if (write(log_kmsg_fd >= 0 ? log_kmsg_fd : STDERR_FILENO, line, strlen(line)) < 0)
                 return -abs(error); /* nowhere left to say it */
         return -abs(error);
 }

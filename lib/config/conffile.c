@@ -50,16 +50,6 @@ static char *next_line(char **rest, unsigned *line) {
         return start;
 }
 
-/* "[Section]" without the brackets, or NULL. */
-static char *parse_section(char *s) {
-        size_t l = strlen(s);
-
-        if (l < 3 || s[l - 1] != ']')
-                return NULL;
-        s[l - 1] = 0;
-        return s + 1;
-}
-
 void conffile_parse(const char *text, conffile_callback callback, void *userdata) {
         _cleanup_free_ char *copy = text_copy(startswith(text, "\xef\xbb\xbf") ?: text);
         char *rest = copy, *s;
@@ -71,10 +61,11 @@ void conffile_parse(const char *text, conffile_callback callback, void *userdata
                 if (!*s || is_comment(s))
                         continue;
                 if (*s == '[') {
-                        char *name = parse_section(s);
-                        if (name)
-                                section = name;
-                        else
+                        size_t l = strlen(s);
+                        if (l > 2 && s[l - 1] == ']') {
+                                s[l - 1] = 0;
+                                section = s + 1;
+                        } else
                                 callback(line, section, NULL, "no ']' at the end", userdata);
                         continue;
                 }
