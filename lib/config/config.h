@@ -136,8 +136,8 @@ struct Option {
 
 extern const Option config_options[_OPTION_MAX];
 
-/* Returns the index of the option with this key in [Scratch], or with this name on the kernel command line;
- * -ENOENT. */
+/* Returns the index of the option with this key in [Scratch], or with this name on the kernel command line:
+ * its own, or the key in lower case with "_" between its words; -ENOENT. */
 int option_find_key(const char *key);
 int option_find_name(const char *name);
 
