@@ -10,11 +10,11 @@
 #define DISK_SIZE_MIN (32 * MIB) /* what the guest refuses (device-too-small) is less */
 
 static int print_help(void) {
-        puts("ccvm-scratch-run [OPTIONS…] [--] QEMU [ARGUMENTS…]\n"
+        puts("Usage: ccvm-scratch-run [OPTIONS...] [--] QEMU [ARGUMENTS...]\n"
              "Run a virtual machine with an encrypted throw-away disk.\n"
              "\n"
-             "  --vm-disk-size=N     Size in GiB, or with a suffix M, G, T; 0: leave the\n"
-             "                       command untouched ($CCVM_VM_DISK_SIZE; default 0)\n"
+             "  --vm-disk-size=N     Size: 20G, 20GiB, 512M, a bare 20 in GiB; 0: leave\n"
+             "                       the command untouched ($CCVM_VM_DISK_SIZE; default 0)\n"
              "  --scratch-dir=DIR    Where the image lives, on a disk ($CCVM_SCRATCH_DIR;\n"
              "                       default $XDG_CACHE_HOME/ccvm or ~/.cache/ccvm)\n"
              "  --keep-image=FILE    Make the image as this new file, and keep it\n"
@@ -26,7 +26,8 @@ static int print_help(void) {
              "  -h --help, --version Show this help, or the version\n"
              "\n"
              "$CCVM_SCRATCH_ALLOW_TMPFS=1 allows a scratch directory in RAM.\n"
-             "Exit status: QEMU's; 125 refused, 126 and 127 QEMU cannot be run.");
+             "Exit status: QEMU's; 125 refused, 126 and 127 QEMU cannot be run.\n"
+             "See ccvm-scratch-run(1) for details.");
         return 0;
 }
 
@@ -34,7 +35,7 @@ static int parse_disk_size(const char *s, void *ret) {
         uint64_t size;
 
         /* The suffix K is for nobody: no disk is that small. */
-        if (strchr(s, 'K') || parse_size(s, GIB, &size) < 0 || (size > 0 && size < DISK_SIZE_MIN))
+        if (strpbrk(s, "kK") || parse_size(s, GIB, &size) < 0 || (size > 0 && size < DISK_SIZE_MIN))
                 return -EINVAL;
         *(uint64_t *) ret = size;
         return 0;
@@ -66,7 +67,7 @@ static const struct Setting {
 } settings[] = {
 #define AT(f) offsetof(Options, f)
         { "--vm-disk-size", "CCVM_VM_DISK_SIZE", required_argument, parse_disk_size, AT(image.size),
-          "is no disk size, such as 20 (GiB), 512M, 20G, 1T, of 32M or more, or 0 for no disk" },
+          "is no disk size, such as 512M, 20G, 20GiB, 1T or 20 (GiB), of 32M or more, or 0 for no disk" },
         { "--scratch-dir", "CCVM_SCRATCH_DIR", required_argument, parse_path, AT(image.dir), "is no path" },
         { "--keep-image", NULL, required_argument, parse_path, AT(image.file), "is no path" },
         { "--seed", NULL, required_argument, parse_path, AT(seed), "is no path" },
@@ -131,7 +132,9 @@ static int parse_options(int argc, char **argv, Options *o) {
                 { "version", no_argument, NULL, 'V' },
         };
         int option, index = 2, r = 1;
+        bool hint = false;
 
+        argv[0] = program_invocation_short_name; /* for getopt's messages */
         for (size_t i = 0; i < ELEMENTSOF(settings); i++)
                 table[i + 2] = (struct option) { settings[i].option + strlen("--"), settings[i].argument,
                                                  NULL, 's' };
@@ -142,9 +145,12 @@ static int parse_options(int argc, char **argv, Options *o) {
                         return print_help();
                 if (option == 'V')
                         return puts("ccvm-scratch-run " PROJECT_VERSION) < 0;
+                hint |= option == '?'; /* getopt itself says what it does not know */
                 if (option == '?' || set(s, s->option, optarg ?: "yes", o) < 0)
-                        r = -EINVAL; /* getopt says itself what it does not know */
+                        r = -EINVAL;
         }
+        if (hint)
+                fputs("Try 'ccvm-scratch-run --help' for more information.\n", stderr);
         o->command = argv + optind;
         return r;
 }

@@ -123,8 +123,7 @@ int pool_mount_tmpfs(const Config *c, Status *s) {
 
         if (mkdir(POOL_DIRECTORY, 0755) < 0 && errno != EEXIST)
                 return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_DIRECTORY);
-        if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s",
-                     c->values[OPTION_FALLBACK_SIZE].text) < 0)
+        if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", c->fallback_size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
         r = mount_fs(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options, &no_noswap);
         if (r < 0)

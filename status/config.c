@@ -6,8 +6,6 @@
  * When: at any time in the guest, by anybody, and with --root= for an image that was never booted. It reads
  * what the generator of that system reads, by the same code. It must never change anything. */
 
-#include <json-c/json.h>
-
 #include "config.h"
 #include "fileio.h"
 #include "log.h"
@@ -41,33 +39,18 @@ static void print_text(const Config *c) {
         }
 }
 
-static json_object *new_string(const char *s) {
-        return s ? json_object_new_string(s) : NULL;
-}
+static int print_json(const Config *c, JsonForm form) {
+        _cleanup_json_ json_object *o = json_object_new_object();
+        json_object *all = json_object_new_object();
+        bool ok = json_add(o, "options", all);
 
-static void print_json(const Config *c, JsonForm form) {
-        json_object *o = json_object_new_object(), *all = json_object_new_object(),
-                    *refused = json_object_new_array();
-
-        json_object_object_add(o, "options", all);
-        json_object_object_add(o, "refused", refused);
-        for (size_t i = 0; i < _OPTION_MAX; i++) {
+        for (size_t i = 0; ok && i < _OPTION_MAX; i++) {
                 json_object *option = json_object_new_object();
-                json_object_object_add(option, "value", new_string(c->values[i].text));
-                json_object_object_add(option, "source", new_string(c->values[i].where));
-                json_object_object_add(all, config_options[i].key, option);
+                ok = json_add(all, config_options[i].key, option) &&
+                     json_add_string(option, "value", c->values[i].text) &&
+                     json_add_string(option, "source", c->values[i].where);
         }
-        for (const Refusal *e = c->refused.entries; e < c->refused.entries + c->refused.n; e++) {
-                json_object *entry = json_object_new_object();
-                json_object_object_add(entry, "key", new_string(e->key));
-                json_object_object_add(entry, "value", new_string(e->value));
-                json_object_object_add(entry, "why", new_string(e->why));
-                json_object_array_add(refused, entry);
-        }
-        puts(json_object_to_json_string_ext(
-                o, JSON_C_TO_STRING_NOSLASHESCAPE |
-                           (form == JSON_PRETTY ? JSON_C_TO_STRING_PRETTY : JSON_C_TO_STRING_PLAIN)));
-        json_object_put(o);
+        return ok && show_refused_json(o, &c->refused) ? json_print(o, form == JSON_PRETTY) : -ENOMEM;
 }
 
 int show_config(const char *root, JsonForm form) {
@@ -75,11 +58,13 @@ int show_config(const char *root, JsonForm form) {
         int r;
 
         r = load(&c, root);
+        if (r >= 0 && form == JSON_OFF)
+                print_text(&c);
+        else if (r >= 0)
+                r = print_json(&c, form);
+        if (r == -ENOMEM)
+                return log_oom();
         if (r < 0)
                 return r;
-        if (form == JSON_OFF)
-                print_text(&c);
-        else
-                print_json(&c, form);
         return c.refused.n > 0;
 }

@@ -10,7 +10,9 @@
  * The verbs return the exit status; all other functions 0 or -errno, and they log their errors. */
 
 #include <getopt.h>
+#include <limits.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "fileio.h"
@@ -20,39 +22,50 @@
 #include "show.h"
 #include "users.h"
 
-enum { EXIT_USAGE = 2, EXIT_DEGRADED = 3 };
+#define EXIT_USAGE 2
+#define EXIT_DEGRADED 3
 
 #define RENEW_SERVICE "ccvm-scratch-renew.service"
 
 static const char *arg_verb = "status";
 static char **arg_paths; /* NULL-terminated */
-static bool arg_yes;
-static bool arg_force;
 static JsonForm arg_json = JSON_OFF;
 static const char *arg_root;
+static bool arg_given[UCHAR_MAX]; /* by the letters of the options */
 
-static void help(void) {
-        puts("ccvm-scratch [OPTIONS…] [COMMAND]\n\n"
-             "Shows the encrypted, throw-away disk space of this virtual machine.\n\n"
+static const struct option long_options[] = {
+        { "help", no_argument, NULL, 'h' },       { "version", no_argument, NULL, 'V' },
+        { "quiet", no_argument, NULL, 'q' },      { "json", required_argument, NULL, 'j' },
+        { "root", required_argument, NULL, 'r' }, { "yes", no_argument, NULL, 'y' },
+        { "force", no_argument, NULL, 'f' },      {},
+};
+
+static int verb_help(void) {
+        puts("Usage: ccvm-scratch [OPTIONS...] [COMMAND]\n\n"
+             "Show the encrypted, throw-away disk space of this virtual machine.\n\n"
              "Commands:\n"
-             "  status            Whether there is a scratch disk, and if not, why (default)\n"
-             "  is-encrypted [PATH…]\n"
-             "                    Whether the pool is encrypted and healthy, and all mounts, or each\n"
-             "                    PATH, are on it\n"
+             "  status            Show whether there is a scratch disk, and if not, why (default)\n"
+             "  is-encrypted [PATH...]\n"
+             "                    Check that the pool is encrypted and healthy, and that all mounts,\n"
+             "                    or each PATH, are on it\n"
              "  wipe              Destroy the key of the disk, and with it all data on it, now\n"
              "  renew             Destroy the key, and mount the pool again: empty, with a new key\n"
-             "  config            The options in force, where each stands, and what was refused\n\n"
+             "  config            Show the options in force, their sources, and what was refused\n"
+             "  help              Show this help\n\n"
              "Options:\n"
              "  -h --help         Show this help\n"
              "     --version      Show the version\n"
+             "  -q --quiet        status, is-encrypted: print nothing; the exit status tells\n"
              "     --json=FORM    status, config: print JSON: short (one line), pretty, or off\n"
-             "     --root=DIR     config: of the image in this directory, by its config files alone\n"
+             "  -j                --json=pretty on a terminal, else --json=short\n"
+             "     --root=DIR     config: read the config files of the image in this directory\n"
              "     --yes          wipe, renew: do not ask\n"
-             "     --force        renew: do not ask, and go on if the pool is in use\n\n"
+             "     --force        renew: do not ask, and continue if the pool is in use\n\n"
              "Exit status of status: 0 encrypted, or nothing asked for; 3 degraded; 1 unreadable.\n"
              "Exit status of is-encrypted: 0 yes, 3 no, for ExecCondition=.\n"
              "Exit status of config: 0 nothing refused; 1 something refused, or unreadable.\n"
              "See ccvm-scratch(1) for details.");
+        return EXIT_SUCCESS;
 }
 
 static int verb_status(void) {
@@ -61,9 +74,9 @@ static int verb_status(void) {
 
         if (now_load(&now) < 0)
                 return EXIT_FAILURE;
-        if (arg_json == JSON_OFF)
+        if (!arg_given['q'] && arg_json == JSON_OFF)
                 show_text(&now);
-        else
+        else if (!arg_given['q'])
                 r = show_json(&now, arg_json);
         if (r < 0 || fflush(stdout) != 0) {
                 log_error_errno(r < 0 ? r : errno, "Failed to print the status");
@@ -74,50 +87,50 @@ static int verb_status(void) {
                        : EXIT_SUCCESS;
 }
 
-/* Says of each path of the list (NULL-terminated, or NULL) that is not on the pool that it is in the way. */
+/* Prints why is-encrypted is not so, unless --quiet is there. It is an answer, and no error. */
+static _printf_(1, 2) int deny(const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        if (!arg_given['q'])
+                vprintf(format, ap);
+        va_end(ap);
+        return EXIT_DEGRADED;
+}
+
+/* Denies each path of the list (NULL-terminated) that is not on the pool. */
 static int check_paths(char **paths, dev_t pool) {
-        int r = 0;
+        int result = EXIT_SUCCESS;
 
         for (char **p = paths; p && *p; p++) {
                 int on = mounted_on(*p, pool);
-                if (on > 0)
-                        continue;
-                if (on < 0)
-                        log_error_errno(on, "'%s' is not on the scratch pool", *p);
-                else
-                        log_error("'%s' is not on the scratch pool.", *p);
-                r = -ESTALE;
+                _cleanup_free_ char *name = refusals_escape(*p);
+                if (on <= 0)
+                        result = deny("'%s' is not on the scratch pool%s%s\n", name ?: "?",
+                                      on < 0 ? ": " : "", on < 0 ? strerror(-on) : "");
         }
-        return r;
+        return result;
 }
 
 static int verb_is_encrypted(void) {
         _cleanup_(now_done) Now now = {};
         const Status *s = &now.status;
         dev_t pool;
-        int r, q;
 
         if (now_load(&now) < 0)
                 return EXIT_FAILURE;
         pool = mounted_pool(s);
         /* First: a file system that has shut down does not even say that it is there. */
-        if (s->state == STATE_ENCRYPTED && now.health != HEALTH_OK) {
-                log_error("The encrypted scratch pool is not healthy: %s.", health_to_string(now.health));
-                return EXIT_DEGRADED;
-        }
-        if (s->state != STATE_ENCRYPTED || pool == 0) {
-                log_error("There is no encrypted scratch pool: the state is %s.", state_to_string(s->state));
-                return EXIT_DEGRADED;
-        }
-        if (status_is_degraded(s)) {
-                log_error("A clone of this virtual machine may have the key of the scratch pool.");
-                return EXIT_DEGRADED;
-        }
+        if (s->state == STATE_ENCRYPTED && now.health != HEALTH_OK)
+                return deny("The encrypted scratch pool is not healthy: %s\n", health_to_string(now.health));
+        if (s->state != STATE_ENCRYPTED || pool == 0)
+                return deny("There is no encrypted scratch pool: the state is %s\n",
+                            state_to_string(s->state));
+        if (status_is_degraded(s))
+                return deny("A clone of this virtual machine may have the key of the scratch pool\n");
         if (arg_paths[0])
-                return check_paths(arg_paths, pool) < 0 ? EXIT_DEGRADED : EXIT_SUCCESS;
-        r = check_paths(s->mounts, pool);
-        q = check_paths(now.refused_paths, pool);
-        return r < 0 || q < 0 ? EXIT_DEGRADED : EXIT_SUCCESS;
+                return check_paths(arg_paths, pool);
+        return check_paths(s->mounts, pool) | check_paths(now.refused_paths, pool);
 }
 
 /* Refuses to destroy the key unless root wants it, by an option or on a terminal. Returns -EINVAL if it
@@ -126,13 +139,13 @@ static int confirm(void) {
         char line[16];
 
         if (geteuid() != 0) {
-                log_error("%s takes root: it destroys the key of the scratch disk.", arg_verb);
+                log_error("%s must be run as root: it destroys the key of the scratch disk", arg_verb);
                 return -EPERM;
         }
-        if (arg_yes || arg_force)
+        if (arg_given['y'] || arg_given['f'])
                 return 0;
         if (!isatty(STDIN_FILENO)) {
-                log_error("%s destroys all data on the scratch disk: without a terminal it takes --yes.",
+                log_error("%s destroys all data on the scratch disk; without a terminal give --yes",
                           arg_verb);
                 return -EINVAL;
         }
@@ -172,9 +185,9 @@ static void explain_failure(void) {
         (void) start("ccvm-scratch-recover.service");
         if (now_load(&now) < 0)
                 return;
-        if (!arg_force && users_tell(&now.status, LOG_ERR) > 0)
-                log_error("With --force whoever uses the pool gets I/O errors.");
-        log_error("There is no new key, and the state is %s: see 'journalctl -b -u " RENEW_SERVICE "'.",
+        if (!arg_given['f'] && users_tell(&now.status, LOG_ERR) > 0)
+                log_error("With --force these users of the pool get I/O errors");
+        log_error("There is no new key, and the state is %s: see 'journalctl -b -u " RENEW_SERVICE "'",
                   state_to_string(now.status.state));
 }
 
@@ -183,7 +196,7 @@ static void explain_failure(void) {
 static int write_force(void) {
         int r = 0;
 
-        if (arg_force)
+        if (arg_given['f'])
                 r = file_write_atomic(FORCE_PATH, "", 0600);
         else if (unlink(FORCE_PATH) < 0 && errno != ENOENT)
                 r = -errno;
@@ -201,7 +214,7 @@ static int verb_renew(void) {
                 return EXIT_FAILURE;
         /* The service is skipped then, which is no failure. */
         if (now.status.state == STATE_OFF) {
-                log_error("There is no scratch disk to renew: none was asked for.");
+                log_error("There is no scratch disk to renew: none was asked for");
                 return EXIT_FAILURE;
         }
         if (write_force() < 0)
@@ -222,103 +235,84 @@ static int verb_config(void) {
 }
 
 static int parse_json_option(const char *value) {
-        static const char *const forms[] = {
-                [JSON_OFF] = "off",
-                [JSON_SHORT] = "short",
-                [JSON_PRETTY] = "pretty",
-        };
+        static const char *const forms[] = { "off", "short", "pretty" }; /* as JsonForm has them */
 
         for (size_t i = 0; i < ELEMENTSOF(forms); i++)
                 if (streq(forms[i], value)) {
                         arg_json = i;
                         return 0;
                 }
-        log_error("--json=%s: takes short, pretty or off.", value);
+        log_error("--json=%s: takes short, pretty or off", value);
         return -EINVAL;
 }
 
 /* Returns 1 to go on, 0 when all is done, -EINVAL for a usage error. */
 static int parse_argv(int argc, char *argv[]) {
-        static const struct option long_options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, 'V' },
-                { "json", required_argument, NULL, 'j' },
-                { "yes", no_argument, NULL, 'y' },
-                { "force", no_argument, NULL, 'f' },
-                { "root", required_argument, NULL, 'r' },
-                {},
-        };
         int c;
 
-        while ((c = getopt_long(argc, argv, "h", long_options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        help();
-                        return 0;
-                case 'V':
-                        puts("ccvm-scratch " PROJECT_VERSION);
-                        return 0;
-                case 'j':
-                        if (parse_json_option(optarg) < 0)
-                                return -EINVAL;
-                        break;
-                case 'y':
-                        arg_yes = true;
-                        break;
-                case 'r':
+        argv[0] = program_invocation_short_name; /* for getopt's messages */
+        while ((c = getopt_long(argc, argv, "hjq", long_options, NULL)) >= 0) {
+                arg_given[c] = true;
+                if (c == 'h')
+                        return verb_help();
+                if (c == 'V')
+                        return puts("ccvm-scratch " PROJECT_VERSION) < 0;
+                if (c == 'j' && parse_json_option(optarg ?: isatty(STDOUT_FILENO) ? "pretty" : "short") < 0)
+                        return -EINVAL;
+                if (c == 'r')
                         arg_root = optarg;
-                        break;
-                case 'f':
-                        arg_force = true;
-                        break;
-                default:
+                if (c == '?')
                         return -EINVAL; /* getopt has said which */
-                }
-
+        }
         if (optind < argc)
                 arg_verb = argv[optind++];
         arg_paths = argv + optind;
         return 1;
 }
 
-static const struct {
+static const struct Verb {
         const char *name;
         int (*run)(void);
+        const char *options; /* that it takes, by their letters */
         bool takes_paths;
 } verbs[] = {
-        { "status", verb_status, false }, { "is-encrypted", verb_is_encrypted, true },
-        { "wipe", verb_wipe, false },     { "renew", verb_renew, false },
-        { "config", verb_config, false },
+        { "status", verb_status, "jq", false }, { "is-encrypted", verb_is_encrypted, "q", true },
+        { "wipe", verb_wipe, "y", false },      { "renew", verb_renew, "yf", false },
+        { "config", verb_config, "jr", false }, { "help", verb_help, "", false },
 };
 
-static int run_verb(void) {
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
-                if (!streq(verbs[i].name, arg_verb))
-                        continue;
-                if (arg_force && verbs[i].run != verb_renew) {
-                        log_error("%s takes no --force; see --help.", arg_verb);
-                        return EXIT_USAGE;
-                }
-                if (arg_root && verbs[i].run != verb_config) {
-                        log_error("%s takes no --root=; see --help.", arg_verb);
-                        return EXIT_USAGE;
-                }
-                if (!arg_paths[0] || verbs[i].takes_paths)
-                        return verbs[i].run();
-                log_error("%s takes no argument '%s'; see --help.", arg_verb, arg_paths[0]);
-                return EXIT_USAGE;
+/* Finds the verb that was given. NULL, logged, if there is none, or if it does not take the rest. */
+static const struct Verb *find_verb(void) {
+        const struct Verb *v = verbs, *end = verbs + ELEMENTSOF(verbs);
+
+        while (v < end && !streq(v->name, arg_verb))
+                v++;
+        if (v == end) {
+                log_error("There is no command '%s'", arg_verb);
+                return NULL;
         }
-        log_error("Unknown command '%s': takes status, is-encrypted, wipe, renew or config; see --help.",
-                  arg_verb);
-        return EXIT_USAGE;
+        for (const struct option *o = long_options; o->name; o++)
+                if (arg_given[o->val] && !strchr(v->options, o->val)) {
+                        log_error("%s takes no --%s", arg_verb, o->name);
+                        return NULL;
+                }
+        if (!arg_paths[0] || v->takes_paths)
+                return v;
+        log_error("%s takes no argument '%s'", arg_verb, arg_paths[0]);
+        return NULL;
 }
 
 int main(int argc, char *argv[]) {
+        const struct Verb *verb;
         int r;
 
         log_setup("ccvm-scratch");
         r = parse_argv(argc, argv);
-        if (r <= 0)
-                return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
-        return run_verb();
+        if (r == 0)
+                return EXIT_SUCCESS;
+        verb = r > 0 ? find_verb() : NULL;
+        if (verb)
+                return verb->run();
+        fputs("Try 'ccvm-scratch --help' for more information.\n", stderr);
+        return EXIT_USAGE;
 }

@@ -9,12 +9,13 @@
 #include "health.h"
 #include "jsonbuild.h"
 #include "leaks.h"
+#include "parse.h"
 
 static bool is_authenticated(const Status *s) {
         return s->state == STATE_ENCRYPTED && !streq(s->integrity ?: "no", "no");
 }
 
-static bool add_refused(json_object *v, const Refusals *refused) {
+bool show_refused_json(json_object *v, const Refusals *refused) {
         json_object *array = json_object_new_array();
         bool ok = json_add(v, "refused", array);
 
@@ -37,7 +38,7 @@ int show_json(const Now *now, JsonForm form) {
         if (r < 0)
                 return r;
         ok = json_add_strings(v, "missing", now->missing);
-        ok &= add_refused(v, &now->refused);
+        ok &= show_refused_json(v, &now->refused);
         ok &= json_add_string(v, "health", s->state == STATE_NONE ? NULL : health_to_string(now->health));
         ok &= json_add_number(v, "usedBytes", now->used_bytes);
         if (is_authenticated(s))
@@ -59,9 +60,29 @@ static const char *format_size(uint64_t bytes, char buffer[static SIZE_TEXT_MAX]
         return buffer;
 }
 
+/* Prints a line, unless value is NULL. An empty label continues the line above. */
 static void print_string(const char *label, const char *value) {
         if (value)
-                printf("%13s: %s\n", label, value);
+                printf("%13s%c %s\n", label, *label ? ':' : ' ', value);
+}
+
+/* Returns whether words are coloured: as the environment says, else if a person looks on. */
+static bool in_colour(void) {
+        int wanted = parse_boolean(getenv("SYSTEMD_COLORS") ?: "");
+
+        if (wanted >= 0)
+                return wanted;
+        return isempty(getenv("NO_COLOR")) && isatty(STDOUT_FILENO) &&
+               !streq(getenv("TERM") ?: "dumb", "dumb");
+}
+
+#define GREEN "\033[1;32m"
+#define RED "\033[1;31m"
+
+static void print_coloured(const char *label, const char *colour, const char *value) {
+        bool coloured = colour && in_colour();
+
+        printf("%13s: %s%s%s\n", label, coloured ? colour : "", value, coloured ? "\033[0m" : "");
 }
 
 static void print_encryption(const Status *s) {
@@ -89,21 +110,28 @@ static void print_use(const Now *now) {
                        format_size(size, buffers[1]), 100.0 * used / size);
 }
 
-/* Prints how long the record is there; nothing if the clock has been set back. */
-static void print_age(void) {
+/* Prints since when the record is there, and unless the clock has been set back, how long that is. */
+static void print_since(void) {
+        static const time_t seconds[] = { 24 * 60 * 60, 60 * 60, 60, 1 };
+        static const char *const units[] = { "d", "h", "min", "s" };
+        struct tm tm = {};
         struct stat st;
+        char when[64];
+        size_t i = 0;
         time_t age;
 
-        if (stat(STATUS_PATH, &st) < 0 || (age = time(NULL) - st.st_mtime) < 0)
+        if (stat(STATUS_PATH, &st) < 0 || !localtime_r(&st.st_mtime, &tm) ||
+            strftime(when, sizeof(when), "%a %Y-%m-%d %H:%M:%S %Z", &tm) == 0)
                 return;
-        if (age < 60)
-                printf("%13s: %lli s\n", "Since", (long long) age);
-        else if (age < 24 * 3600)
-                printf("%13s: %lli h %lli min\n", "Since", (long long) age / 3600,
-                       (long long) age / 60 % 60);
-        else
-                printf("%13s: %lli d %lli h\n", "Since", (long long) age / (24 * 3600),
-                       (long long) age / 3600 % 24);
+        printf("%13s: %s", "Since", when);
+        age = time(NULL) - st.st_mtime;
+        while (age < seconds[i] && seconds[i] > 1)
+                i++;
+        if (age >= 0)
+                printf("; %lli%s", (long long) (age / seconds[i]), units[i]);
+        if (age >= 60)
+                printf(" %lli%s", (long long) (age % seconds[i] / seconds[i + 1]), units[i + 1]);
+        puts(age >= 0 ? " ago" : "");
 }
 
 /* Finds what a person can do about what is wrong; NULL if nothing is. */
@@ -151,17 +179,20 @@ static bool is_missing(const Now *now, const char *path) {
 }
 
 static void print_mounts(const Now *now) {
-        char **mounts = now->status.mounts;
+        const char *label = "Mounts";
 
-        for (char **m = mounts; m && *m; m++)
-                printf("%13s: %s%s\n", m == mounts ? "Mounts" : "", *m,
+        for (char **m = now->status.mounts; m && *m; m++, label = "")
+                printf("%13s%c %s%s\n", label, *label ? ':' : ' ', *m,
                        is_missing(now, *m) ? " (missing: not on the pool)" : "");
 }
 
 static void print_refused(const Refusals *refused) {
-        for (const Refusal *e = refused->entries; e < refused->entries + refused->n; e++)
-                printf("%13s: %s%s%s%s%s%s\n", e == refused->entries ? "Refused" : "", e->key,
-                       *e->value ? "=" : "", e->value, *e->key ? " (" : "", e->why, *e->key ? ")" : "");
+        const char *label = "Refused";
+
+        for (const Refusal *e = refused->entries; e < refused->entries + refused->n; e++, label = "") {
+                _cleanup_free_ char *text = refusal_to_string(e);
+                print_string(label, text);
+        }
 }
 
 static void print_warnings(const Status *s) {
@@ -186,7 +217,7 @@ static void print_health(const Status *s, Health health) {
         };
 
         if (s->state == STATE_ENCRYPTED)
-                print_string("Health", explanations[health]);
+                print_coloured("Health", health == HEALTH_OK ? GREEN : RED, explanations[health]);
 }
 
 void show_text(const Now *now) {
@@ -198,13 +229,17 @@ void show_text(const Now *now) {
         };
         const Status *s = &now->status;
 
-        print_string("State", explanations[s->state]);
+        print_coloured("State",
+                       status_is_degraded(s)   ? RED
+                       : s->state == STATE_OFF ? NULL
+                                               : GREEN,
+                       explanations[s->state]);
         print_string("Reason", reason_to_string(s->reason));
         print_string("Detail", s->detail);
         print_health(s, now->health);
         print_string("To do", find_remedy(now));
         print_use(now);
-        print_age();
+        print_since();
         print_mounts(now);
         print_refused(&now->refused);
         print_string("Disk", s->device);

@@ -36,6 +36,7 @@ __ccvm_scratch_run_value() {
 	local option=$1 word=$2
 
 	case $option in
+	--vm-disk-size) mapfile -t COMPREPLY < <(compgen -W "20G 512M 1T" -- "$word") ;;
 	--lock-memory) mapfile -t COMPREPLY < <(compgen -W "yes no" -- "$word") ;;
 	--scratch-dir | --seed) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	--keep-image | --status-file) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;

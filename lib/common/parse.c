@@ -2,6 +2,7 @@
 
 #include "parse.h"
 
+#include <ctype.h>
 #include <strings.h>
 
 int parse_boolean(const char *s) {
@@ -54,15 +55,62 @@ int parse_size(const char *s, uint64_t unit, uint64_t *ret) {
         r = parse_digits(&s, INT64_MAX, &n);
         if (r < 0)
                 return r;
-        suffix = *s ? strchr(suffixes, *s) : NULL;
+        suffix = *s ? strchr(suffixes, toupper((unsigned char) *s)) : NULL;
         if (suffix) {
                 unit = KIB << (10 * (suffix - suffixes));
-                s++;
+                s += strcasecmp(s + 1, "iB") == 0 ? strlen(s) : 1;
         }
         if (*s)
                 return -EINVAL;
         if (__builtin_mul_overflow(n, unit, &n) || n > INT64_MAX)
                 return -ERANGE;
         *ret = n;
+        return 0;
+}
+
+/* Returns the seconds of the unit that *s begins with, and moves *s behind it; 1 if there is none, 0 if
+ * nobody knows it. */
+static uint64_t take_unit(const char **s) {
+        static const struct {
+                const char *names; /* with a blank on either side of each */
+                uint64_t seconds;
+        } units[] = {
+                { " s sec second seconds ", 1 },
+                { " m min minute minutes ", 60 },
+                { " h hr hour hours ", 60 * 60 },
+        };
+        size_t l = strspn(*s, "abcdefghijklmnopqrstuvwxyz");
+        char name[16];
+
+        if (l == 0)
+                return 1;
+        snprintf(name, sizeof(name), " %.*s ", (int) l, *s);
+        *s += l;
+        for (size_t i = 0; i < ELEMENTSOF(units); i++)
+                if (strstr(units[i].names, name))
+                        return units[i].seconds;
+        return 0;
+}
+
+int parse_seconds(const char *s, uint64_t max, uint64_t *ret) {
+        uint64_t total = 0, n, unit;
+        int r;
+
+        do {
+                r = parse_digits(&s, max, &n);
+                if (r < 0)
+                        return r;
+                s += strspn(s, " ");
+                unit = take_unit(&s);
+                if (unit == 0)
+                        return -EINVAL;
+                if (n > (max - total) / unit)
+                        return -ERANGE;
+                total += n * unit;
+                s += strspn(s, " ");
+        } while (*s);
+        if (s[-1] == ' ')
+                return -EINVAL;
+        *ret = total;
         return 0;
 }

@@ -64,8 +64,9 @@ typedef struct Config {
         bool discard;
         uint64_t device_timeout_sec;
         uint64_t setup_timeout_sec;
-        bool initrd_differs; /* the initrd has made the pool for other Mounts= or NixStore= */
-        char *text;          /* owned: all that is no default, as a config file */
+        char fallback_size[24]; /* as tmpfs(5) takes it in size= */
+        bool initrd_differs;    /* the initrd has made the pool for other Mounts= or NixStore= */
+        char *text;             /* owned: all that is no default, as a config file */
         Refusals refused;
         bool marker_unknown; /* a word for VmDisk= was refused, or something could not be read */
 } Config;
@@ -131,7 +132,8 @@ struct Option {
 extern const Option config_options[_OPTION_MAX];
 
 /* Returns the index of the option with this key in [Scratch], or for the kernel command line with this name
- * behind "ccvm.", in which "-" and "_" are the same; -ENOENT. */
+ * behind "ccvm.", its own or the key in lower case with "_" between its words; "-" and "_" are the same
+ * there. -ENOENT. */
 int option_find(const char *word, bool for_cmdline);
 
 /* Lists what it takes, for people. The caller frees it. */

@@ -3,14 +3,16 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 
 #include "cmdline.h"
 #include "escape.h"
 #include "parse.h"
 #include "text.h"
 
-#define SERIAL_MAX 20U        /* of virtio */
-#define FALLBACK_SIZE_MAX 23U /* digits enough for any */
+#define SERIAL_MAX 20U /* of virtio */
+
+#define KEY_MAX 32 /* with the blanks between its words */
 
 static void *option_field(Config *c, const Option *o) {
         return (char *) c + o->offset;
@@ -74,23 +76,28 @@ static bool check_serial(Config *c, const Option *o, char *value) {
 static bool parse_timeout(Config *c, const Option *o, char *value) {
         uint64_t sec;
 
-        if (parse_unsigned(value, 3600, &sec) < 0 || sec == 0)
+        if (parse_seconds(value, 3600, &sec) < 0 || sec == 0)
                 return false;
         *(uint64_t *) option_field(c, o) = sec;
         return true;
 }
 
-static bool check_fallback_size(Config *c, const Option *o, char *value) {
-        _cleanup_free_ char *number = text_copy(value);
-        char *percent = strchr(number, '%');
+static bool parse_fallback_size(Config *c, const Option *o, char *value) {
+        char *percent = strchr(value, '%');
         uint64_t n;
+        int r;
 
-        if (strlen(value) > FALLBACK_SIZE_MAX)
+        if (percent && percent[1])
                 return false;
-        if (!percent || percent[1])
-                return parse_size(value, 1, &n) >= 0 && n >= MIB;
-        *percent = 0;
-        return parse_unsigned(number, 100, &n) >= 0 && n > 0;
+        if (percent)
+                *percent = 0;
+        r = percent ? parse_unsigned(value, 100, &n) : parse_size(value, 1, &n);
+        if (percent)
+                *percent = '%';
+        if (r < 0 || n < (percent ? 1 : MIB))
+                return false;
+        snprintf(c->fallback_size, sizeof(c->fallback_size), "%" PRIu64 "%s", n, percent ?: "");
+        return true;
 }
 
 /* Whether path is one of the list, which a NULL ends, or with below lies below one. */
@@ -226,19 +233,36 @@ const Option config_options[_OPTION_MAX] = {
         [OPTION_HEADER] = WORDS("Header", "header", parse_word, header, "disk", headers),
         [OPTION_INTEGRITY] = WORDS("Integrity", "integrity", parse_word, integrity, "no", integrities),
         [OPTION_DISCARD] = WORDS("Discard", "discard", parse_bool_option, discard, "yes", booleans),
-        [OPTION_DEVICE_TIMEOUT] = TEXT("DeviceTimeoutSec", "device_timeout", parse_timeout,
-                                       device_timeout_sec, "10", "seconds, 1 to 3600"),
+        [OPTION_DEVICE_TIMEOUT] =
+                TEXT("DeviceTimeoutSec", "device_timeout", parse_timeout, device_timeout_sec, "10",
+                     "1s to 1h in whole seconds, such as 30s or 1min 20s"),
         [OPTION_SETUP_TIMEOUT] = TEXT("SetupTimeoutSec", "setup_timeout", parse_timeout, setup_timeout_sec,
-                                      "10", "seconds, 1 to 3600"),
+                                      "10", "1s to 1h in whole seconds, such as 30s or 1min 20s"),
         [OPTION_FALLBACK] = WORDS("Fallback", "fallback", parse_word, fallback, "tmpfs", fallbacks),
-        [OPTION_FALLBACK_SIZE] = TEXT("FallbackSize", "tmpfs_size", check_fallback_size, values, "50%",
-                                      "1% to 100%, or bytes with K, M, G or T, at least 1M"),
+        [OPTION_FALLBACK_SIZE] = TEXT("FallbackSize", "tmpfs_size", parse_fallback_size, fallback_size,
+                                      "50%", "1% to 100%, or a size of at least 1M, such as 512M or 2GiB"),
         [OPTION_ON_CLONE] = WORDS("OnClone", "on_clone", parse_word, on_clone, "warn", on_clones),
 };
 
+/* Writes the key as words, "nix_store" for "NixStore", into buffer. */
+static const char *split_key(const char *key, char buffer[static KEY_MAX]) {
+        char *p = buffer;
+
+        for (const char *k = key; *k; k++) {
+                if (k > key && isupper((unsigned char) *k))
+                        *p++ = '_';
+                *p++ = tolower((unsigned char) *k);
+        }
+        *p = 0;
+        return buffer;
+}
+
 int option_find(const char *word, bool for_cmdline) {
+        char words[KEY_MAX];
+
         for (int i = 0; i < _OPTION_MAX; i++)
-                if (for_cmdline ? cmdline_key_equal(config_options[i].name, word)
+                if (for_cmdline ? cmdline_key_equal(config_options[i].name, word) ||
+                                          cmdline_key_equal(split_key(config_options[i].key, words), word)
                                 : streq(config_options[i].key, word))
                         return i;
         return -ENOENT;

@@ -493,7 +493,7 @@ def wipe():
     report = VM("wipe", f"{DISK} ccvm.nix=overlay", image.device(id="slow"), WIPE_SCRIPT, meanwhile=stall).run()
     check_encrypted(report, 64 * MIB)
     check(int(report.line("on-mapping")) > 100000, "the canary was not there before")
-    refused = "ccvm-scratch: wipe destroys all data on the scratch disk: without a terminal it takes --yes."
+    refused = "ccvm-scratch: wipe destroys all data on the scratch disk; without a terminal give --yes"
     check_equal(report.lines("refused"), [refused, "2"], "wipe without --yes")
     stalled = report.lines("stalled")
     check("Waiting for the disk" in stalled[0], f"the first wipe says: {stalled[0]}")

@@ -169,7 +169,7 @@ def snapshot_then_disk():
     check_equal(vm.status, 0, f"exit status of the VMM ({vm.output!r})")
     status, rest = told(report, "cloned")
     check_equal([status["state"], status["reason"]], ["encrypted", "cloned"], "state and reason of a clone")
-    denial = "ccvm-scratch: A clone of this virtual machine may have the key of the scratch pool."
+    denial = "A clone of this virtual machine may have the key of the scratch pool"
     check_equal(rest, [denial, "3", "file"], "is-encrypted, and what is on /scratch")
     check(status["uuid"] in keys, "a clone has another key without OnClone=")
     check(any("renew" in line for line in report.lines("cloned-text")), "status does not say what to do about a clone")

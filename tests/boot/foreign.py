@@ -115,7 +115,7 @@ def foreign_root():
     check_warnings("\n".join(report.lines("warnings")))
     *_, answer, text = report.lines("unmounted")
     check_equal(answer, "3", "is-encrypted of what was unmounted")
-    check_equal(report.lines("unmounted")[0], "ccvm-scratch: '/data' is not on the scratch pool.", "a reload mounts it again")
+    check_equal(report.lines("unmounted")[0], "'/data' is not on the scratch pool", "a reload mounts it again")
     check_equal(json.loads(text)["missing"], [*BAD, "/data"], "missing then")
 
 

@@ -142,7 +142,7 @@ def places():
 
 BENT = LOOK + Script((None, "agent ln -s /etc /home/agent/work")) + PLUG + AFTER + AGAIN + Script(
     (None, "look plugged"),
-    ("encrypted", "ccvm-scratch is-encrypted 2>/dev/null; echo $?; ccvm-scratch is-encrypted /scratch /mnt/work; echo $?"),
+    ("encrypted", "ccvm-scratch is-encrypted --quiet; echo $?; ccvm-scratch is-encrypted /scratch /mnt/work; echo $?"),
     ("refused", """journalctl -b -o cat -u ccvm-scratch-luks.service |
     grep -c "'/home/agent/work' is not mounted: on its way is a link" """),
     ("renew", "renew --yes"),

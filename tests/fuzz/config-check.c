@@ -103,7 +103,7 @@ static char *to_cmdline(const Config *c) {
         CHECK(f);
         for (size_t i = 0; i < _OPTION_MAX; i++)
                 if (i != OPTION_MOUNTS && i != OPTION_SETUP_TIMEOUT)
-                        fprintf(f, "ccvm.%s=%s ", config_options[i].name, c->values[i].text);
+                        fprintf(f, "\"ccvm.%s=%s\" ", config_options[i].name, c->values[i].text);
         fprintf(f, "ccvm.setup_timeout=%" PRIu64 " \"ccvm.mounts=", c->setup_timeout_sec);
         for (size_t i = 0; i < c->n_mounts; i++) {
                 _cleanup_free_ char *spec = dirspec_format(&c->mounts[i]);

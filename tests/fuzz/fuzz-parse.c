@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Booleans, numbers and sizes, against strtoull(3) and wider arithmetic. */
+/* Booleans, numbers, sizes and times, against strtoull(3) and wider arithmetic. */
 
+#include <ctype.h>
 #include <inttypes.h>
 
 #include "fuzz.h"
@@ -44,8 +45,9 @@ static void check_size(const char *text, uint64_t unit) {
         int r = parse_size(text, unit, &n);
         errno = 0;
         uint64_t number = strtoull(text, &end, 10);
-        const char *suffix = *end ? strchr(suffixes, *end) : NULL;
-        bool good = text[0] >= '0' && text[0] <= '9' && (!*end || (suffix && !end[1]));
+        const char *suffix = *end ? strchr(suffixes, toupper((unsigned char) *end)) : NULL;
+        bool good = text[0] >= '0' && text[0] <= '9' &&
+                    (!*end || (suffix && (!end[1] || strcasecmp(end + 1, "ib") == 0)));
         for (const char *s = suffixes; suffix && s <= suffix; s++)
                 unit = s == suffixes ? 1024 : unit * 1024;
         unsigned __int128 expected = (unsigned __int128) number * unit;
@@ -63,13 +65,37 @@ static void check_size(const char *text, uint64_t unit) {
         CHECK(parse_size(bytes, 1, &again) == 0 && again == n);
 }
 
+/* What is taken adds up with a second before it and behind it, and has no unit that is less than that. */
+static void check_seconds(const char *text, uint64_t max) {
+        _cleanup_free_ char *before = NULL, *behind = NULL;
+        uint64_t n = 4711, again;
+        size_t l = strlen(text);
+        int r = parse_seconds(text, max, &n);
+
+        if (r < 0) {
+                CHECK(n == 4711 && (r == -EINVAL || r == -ERANGE));
+                return;
+        }
+        CHECK(n <= max && strspn(text, "0123456789 cdehimnorstu") == l);
+        CHECK(isdigit((unsigned char) text[0]) && text[l - 1] != ' ');
+        CHECK(asprintf(&before, "1second%s", text) > 0 && asprintf(&behind, "%s 1", text) > 0);
+        r = parse_seconds(before, max, &again);
+        CHECK(n == max ? r == -ERANGE : r == 0 && again == n + 1);
+        r = parse_seconds(behind, max, &again);
+        CHECK(n == max ? r == -ERANGE : r == 0 && again == n + 1);
+        if (strspn(text, "0123456789") == l)
+                CHECK(n == strtoull(text, NULL, 10));
+}
+
 void fuzz_target(const char *text, size_t size) {
         static const uint64_t limits[] = { 0, 3, 100, 3600, UINT32_MAX - 1, INT64_MAX, UINT64_MAX };
         static const uint64_t sizes[] = { 1, KIB, GIB, UINT64_C(1) << 63 };
 
         check_boolean(text);
-        for (size_t i = 0; i < ELEMENTSOF(limits); i++)
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
                 check_unsigned(text, limits[i]);
+                check_seconds(text, limits[i]);
+        }
         for (size_t i = 0; i < ELEMENTSOF(sizes); i++)
                 check_size(text, sizes[i]);
 }

@@ -339,8 +339,71 @@ static void test_text(void **state) {
         }
 }
 
+/* Each option has two names on the command line; times and sizes have the units of systemd. */
+static void test_spellings(void **state) {
+        static const struct {
+                const char *word;
+                unsigned option;
+        } table[] = {
+                { "nix_store=upper", OPTION_NIX_STORE },
+                { "nix=upper", OPTION_NIX_STORE },
+                { "file-system=xfs", OPTION_FILE_SYSTEM },
+                { "device_timeout_sec=30s", OPTION_DEVICE_TIMEOUT },
+                { "device_timeout=1h", OPTION_DEVICE_TIMEOUT },
+                { "setup-timeout_sec=2min", OPTION_SETUP_TIMEOUT },
+                { "fallback_size=64m", OPTION_FALLBACK_SIZE },
+                { "tmpfs-size=64MiB", OPTION_FALLBACK_SIZE },
+        };
+        static const char *const unknown[] = {
+                "nixstore=upper",   "NixStore=upper",     "nix__store=upper", "_nix_store=upper",
+                "nix_store_=upper", "device_timeout_=30", "filesystem=xfs",   "tmpfs=64m",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table) + ELEMENTSOF(unknown); i++) {
+                bool known = i < ELEMENTSOF(table);
+                _cleanup_(config_done) Config c = {};
+                _cleanup_free_ char *cmdline = NULL;
+
+                assert_true(asprintf(&cmdline, "ccvm.%s",
+                                     known ? table[i].word : unknown[i - ELEMENTSOF(table)]) > 0);
+                load(&c, NULL, cmdline);
+                assert_int_equal(c.refused.n, !known);
+                if (known)
+                        assert_string_equal(c.values[table[i].option].text, strchr(cmdline, '=') + 1);
+        }
+}
+
+static void test_units(void **state) {
+        static const struct {
+                const char *size, *expected;
+        } sizes[] = {
+                { "%", NULL },       { "0%", NULL },           { "101%", NULL },       { "50%%", NULL },
+                { "5%0", NULL },     { "1023k", NULL },        { "1.5G", NULL },       { "1GB", NULL },
+                { "1024", NULL },    { "-1G", NULL },          { "1%", "1%" },         { "0100%", "100%" },
+                { "1M", "1048576" }, { "1024kiB", "1048576" }, { "2g", "2147483648" },
+        };
+        _cleanup_(config_done) Config c = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(sizes); i++) {
+                _cleanup_(config_done) Config s = {};
+                _cleanup_free_ char *conf = NULL;
+
+                assert_true(asprintf(&conf, "[Scratch]\nFallbackSize=%s\n", sizes[i].size) > 0);
+                load(&s, conf, "");
+                assert_int_equal(s.refused.n, !sizes[i].expected);
+                assert_string_equal(s.fallback_size, sizes[i].expected ?: "50%");
+        }
+        load(&c, "[Scratch]\nDeviceTimeoutSec=1min 20s\nSetupTimeoutSec=\" 1h\"\n", "");
+        assert_int_equal(c.device_timeout_sec, 80);
+        assert_int_equal(c.setup_timeout_sec, 80);
+        assert_string_equal(c.values[OPTION_SETUP_TIMEOUT].text, "1min 20s");
+        assert_int_equal(c.refused.n, 1);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_spellings),
+                cmocka_unit_test(test_units),
                 cmocka_unit_test(test_reserved),
                 cmocka_unit_test(test_lists),
                 cmocka_unit_test(test_limits),

@@ -63,8 +63,15 @@ static void test_size(void **state) {
                 { "0x10", GIB, -EINVAL },
                 { "1.5", GIB, -EINVAL },
                 { "20GB", GIB, -EINVAL },
-                { "20g", GIB, -EINVAL },
                 { "20 G", GIB, -EINVAL },
+                { "20i", GIB, -EINVAL },
+                { "20iB", GIB, -EINVAL },
+                { "20Gi", GIB, -EINVAL },
+                { "20GiBx", GIB, -EINVAL },
+                { "20GiB ", GIB, -EINVAL },
+                { "20GG", GIB, -EINVAL },
+                { "iB", GIB, -EINVAL },
+                { "99999999TiB", GIB, -ERANGE },
                 { "G", GIB, -EINVAL },
                 { "99999999T", GIB, -ERANGE },
                 { "8388608T", 1, -ERANGE },
@@ -73,6 +80,10 @@ static void test_size(void **state) {
                 { "8388607T", 1, 0, 8388607 * TIB },
                 { "20", GIB, 0, 20 * GIB },
                 { "20G", 1, 0, 20 * GIB },
+                { "20g", 1, 0, 20 * GIB },
+                { "20GiB", 1, 0, 20 * GIB },
+                { "512m", GIB, 0, 512 * MIB },
+                { "4kib", GIB, 0, 4096 },
                 { "512M", GIB, 0, 512 * MIB },
                 { "1T", GIB, 0, TIB },
                 { "4K", GIB, 0, 4096 },
@@ -82,6 +93,70 @@ static void test_size(void **state) {
         for (size_t i = 0; i < ELEMENTSOF(table); i++) {
                 uint64_t n = 4711;
                 assert_int_equal(parse_size(table[i].text, table[i].unit, &n), table[i].r);
+                assert_int_equal(n, table[i].r < 0 ? 4711 : table[i].expected);
+        }
+}
+
+static void test_seconds(void **state) {
+        static const struct {
+                const char *text;
+                int r;
+                uint64_t expected;
+        } table[] = {
+                { "", -EINVAL },
+                { " ", -EINVAL },
+                { "s", -EINVAL },
+                { "min", -EINVAL },
+                { "-5s", -EINVAL },
+                { "+5s", -EINVAL },
+                { " 5s", -EINVAL },
+                { "5s ", -EINVAL },
+                { "5 ", -EINVAL },
+                { "5\ts", -EINVAL },
+                { "5s\n", -EINVAL },
+                { "1.5min", -EINVAL },
+                { "1min,20s", -EINVAL },
+                { "1min -20s", -EINVAL },
+                { "0x10s", -EINVAL },
+                { "5 s s", -EINVAL },
+                { "5 sec second", -EINVAL },
+                { "5e", -EINVAL },
+                { "5S", -EINVAL },
+                { "5M", -EINVAL },
+                { "5ms", -EINVAL },
+                { "1d", -EINVAL },
+                { "5secondsecondsecond", -EINVAL },
+                { "infinity", -EINVAL },
+                { "3601", -ERANGE },
+                { "3601s", -ERANGE },
+                { "61min", -ERANGE },
+                { "1h 1", -ERANGE },
+                { "59min 61s", -ERANGE },
+                { "2h", -ERANGE },
+                { "99999999999999999999h", -ERANGE },
+                { "18446744073709551615", -ERANGE },
+                { "0", 0, 0 },
+                { "0s 0min", 0, 0 },
+                { "30", 0, 30 },
+                { "030s", 0, 30 },
+                { "30 s", 0, 30 },
+                { "30sec", 0, 30 },
+                { "1 second", 0, 1 },
+                { "30   seconds", 0, 30 },
+                { "2min", 0, 120 },
+                { "2m", 0, 120 },
+                { "1min 20s", 0, 80 },
+                { "1min20s", 0, 80 },
+                { "20s 1 minute", 0, 80 },
+                { "1min 20", 0, 80 },
+                { "59 minutes 60", 0, 3600 },
+                { "1h", 0, 3600 },
+                { "1 hr 0 hours", 0, 3600 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                uint64_t n = 4711;
+                assert_int_equal(parse_seconds(table[i].text, 3600, &n), table[i].r);
                 assert_int_equal(n, table[i].r < 0 ? 4711 : table[i].expected);
         }
 }
@@ -152,6 +227,7 @@ int main(void) {
                 cmocka_unit_test(test_boolean),
                 cmocka_unit_test(test_unsigned),
                 cmocka_unit_test(test_size),
+                cmocka_unit_test(test_seconds),
                 cmocka_unit_test(test_dirspec_rejects),
                 cmocka_unit_test(test_dirspec_accepts),
         };
