@@ -19,6 +19,8 @@
 #include "mounts.h"
 #include "record.h"
 
+#define TAGS_LEFT "The key is destroyed, and the tags are not all removed"
+
 #define WAIT_STEP 2U     /* seconds, until it is said what is waited for */
 #define WAIT_TIMEOUT 10U /* seconds */
 
@@ -66,7 +68,7 @@ int wipe_key(void) {
         /* The key that makes the tags, and these. */
         r = integrity_close();
         if (r < 0) {
-                log_error_errno(r, "The key is destroyed, and the tags are not all removed");
+                log_error_errno(r, TAGS_LEFT);
                 return 1;
         }
         return 0;
@@ -94,7 +96,7 @@ static bool can_be_wiped(const Status *s) {
 
 int wipe_pool(const char *detail) {
         _cleanup_(status_done) Status before = {}, s = { .state = STATE_NONE, .reason = REASON_WIPED };
-        bool left;
+        bool tags_left, mounts_left;
         int r;
 
         r = record_read(&before);
@@ -108,15 +110,17 @@ int wipe_pool(const char *detail) {
         r = wipe_key();
         if (r < 0)
                 return r;
-        left = r > 0;
-        left |= remove_mounts(&before) < 0;
-        if (left) {
+        tags_left = r > 0;
+        mounts_left = remove_mounts(&before) < 0;
+        if (tags_left || mounts_left)
                 s.mounts = TAKE_PTR(before.mounts);
-                detail = "The key is destroyed, but not all mounts or tags are gone";
-        }
+        if (tags_left)
+                detail = TAGS_LEFT;
+        else if (mounts_left)
+                detail = "The key is destroyed, but not all mounts are gone";
         s.detail = strdup(detail);
         r = announce_outcome(&s);
-        return left ? -EBUSY : r;
+        return tags_left || mounts_left ? -EBUSY : r;
 }
 
 int verb_wipe(const Config *c) {

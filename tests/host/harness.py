@@ -73,13 +73,18 @@ class Place:
     def start(self, *options, todo="wait", vmm=(FAKE_VMM,), report=None, **extra):
         """Starts it and waits until the VMM is there."""
         env = self.environment(todo, report, **extra)
+        others = self.ready()
         process = subprocess.Popen(self.command(*options, vmm=vmm), env=env, stderr=subprocess.PIPE, text=True)
         self.processes.append(process)
-        self.wait_for_vmm()
+        self.wait_for_vmm(others)
         return process
 
-    def wait_for_vmm(self):
-        wait_until(lambda: self.log.exists() and "ready\n" in self.log.read_text(), "the VMM to start")
+    def ready(self):
+        """How many VMMs there have been."""
+        return self.log.read_text().count("ready\n") if self.log.exists() else 0
+
+    def wait_for_vmm(self, others=0):
+        wait_until(lambda: self.ready() > others, "the VMM to start")
 
     def facts(self, key):
         """What the VMM's log says under this key."""
