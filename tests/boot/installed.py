@@ -313,9 +313,9 @@ LOGIND = Script(
     (None, """in_logind() { nsenter --mount --target "$(systemctl show -P MainPID systemd-logind)" "$@"; }
 rm /scratch/mine /var/tmp/mine /tmp/x/mine /home/dev/work/mine"""),
     ("logind", """systemctl start systemd-logind && loginctl list-sessions --no-legend; echo $?
-in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-3"""),
+in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-2"""),
     ("renew", "ccvm-scratch renew --yes 2>&1; echo $?"),
-    ("logind-renewed", """in_logind touch /var/tmp/new && in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-3
+    ("logind-renewed", """in_logind touch /var/tmp/new && in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-2
 find /run/ccvm-scratch/pool/var/tmp/systemd-private-*/tmp/new | wc -l
 systemctl is-active systemd-logind; loginctl list-sessions --no-legend; echo $?"""),
 )
