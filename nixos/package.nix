@@ -27,7 +27,7 @@
 
 stdenv.mkDerivation (finalAttrs: {
   pname = if forHost then "ccvm-scratch-run" else "ccvm-scratch";
-  version = "0.1.0";
+  version = "0.2.0";
   src = lib.cleanSource ../.;
 
   outputs = [ "out" ] ++ lib.optional (!forHost) "initrd";
