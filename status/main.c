@@ -217,10 +217,14 @@ static int verb_renew(void) {
                 log_error("There is no scratch disk to renew: none was asked for");
                 return EXIT_FAILURE;
         }
-        if (write_force() < 0)
-                return EXIT_FAILURE;
-        r = start(RENEW_SERVICE);
-        (void) unlink(FORCE_PATH);
+        /* A renewal that had begun before is joined, and has not seen the file: then once more. */
+        for (int i = 0; i < 2; i++) {
+                if (write_force() < 0)
+                        return EXIT_FAILURE;
+                r = start(RENEW_SERVICE);
+                if (unlink(FORCE_PATH) < 0 || !arg_given['f'])
+                        break;
+        }
         if (r < 0)
                 explain_failure();
         return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
