@@ -9,8 +9,6 @@
 #include "verbs.h"
 
 #include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
 
 #include "announce.h"
 #include "clock.h"
@@ -19,24 +17,10 @@
 #include "kmsg.h"
 #include "log.h"
 #include "record.h"
+#include "systemctl.h"
 
 /* Longer than a renewal takes at most. */
 #define LOCK_USEC (60 * USEC_PER_SEC)
-
-/* Runs systemctl VERB ARGUMENT, and waits for its end. */
-static int run_systemctl(const char *verb, const char *argument) {
-        const char *argv[] = { "systemctl", "--quiet", verb, argument, NULL };
-        int wstatus, e;
-        pid_t pid;
-
-        e = posix_spawnp(&pid, argv[0], NULL, NULL, (char **) argv, environ);
-        if (e != 0)
-                return log_error_errno(e, "Failed to start systemctl");
-        while (waitpid(pid, &wstatus, 0) < 0)
-                if (errno != EINTR)
-                        return log_error_errno(errno, "Failed to wait for systemctl");
-        return WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0 ? 0 : -EIO;
-}
 
 static int announce_clone(Status *s) {
         s->reason = REASON_CLONED;
@@ -58,7 +42,7 @@ static bool has_shared_key(void) {
 static bool renew_clone(void) {
         for (unsigned i = 0; i < 2 && has_shared_key(); i++) {
                 if (file_write_atomic(FORCE_PATH, "", 0600) >= 0)
-                        (void) run_systemctl("start", "ccvm-scratch-renew.service");
+                        (void) systemctl_run("start", "ccvm-scratch-renew.service");
                 (void) unlink(FORCE_PATH);
         }
         return !has_shared_key();
@@ -73,7 +57,7 @@ static int end_clone(const Config *c) {
                 return wipe_pool("The virtual machine goes on from a snapshot, and as the pool could not be "
                                  "renewed the key was destroyed");
         (void) announce_power_off(reason_to_string(REASON_CLONED), "the pool could not be renewed");
-        return run_systemctl("poweroff", "--force");
+        return systemctl_run("poweroff", "--force");
 }
 
 static int handle_clone(const Config *c) {

@@ -11,15 +11,14 @@
 
 #include <getopt.h>
 #include <limits.h>
-#include <spawn.h>
 #include <stdarg.h>
-#include <sys/wait.h>
 
 #include "fileio.h"
 #include "log.h"
 #include "mounted.h"
 #include "now.h"
 #include "show.h"
+#include "systemctl.h"
 #include "users.h"
 
 #define EXIT_USAGE 2
@@ -163,26 +162,12 @@ static int verb_wipe(void) {
         return EXIT_FAILURE;
 }
 
-static int start(const char *unit) {
-        const char *argv[] = { "systemctl", "start", "--quiet", unit, NULL };
-        int wstatus, e;
-        pid_t pid;
-
-        e = posix_spawnp(&pid, argv[0], NULL, NULL, (char **) argv, environ);
-        if (e != 0)
-                return log_error_errno(e, "Failed to start systemctl");
-        while (waitpid(pid, &wstatus, 0) < 0)
-                if (errno != EINTR)
-                        return log_error_errno(errno, "Failed to wait for systemctl");
-        return WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0 ? 0 : -EIO;
-}
-
 /* What the service has told the journal is told here too, as far as it is so still. */
 static void explain_failure(void) {
         _cleanup_(now_done) Now now = {};
 
         /* It was started already, if there is anything to recover: this waits for its end. */
-        (void) start("ccvm-scratch-recover.service");
+        (void) systemctl_run("start", "ccvm-scratch-recover.service");
         if (now_load(&now) < 0)
                 return;
         if (!arg_given['f'] && users_tell(&now.status, LOG_ERR) > 0)
@@ -221,7 +206,7 @@ static int verb_renew(void) {
         for (int i = 0; i < 2; i++) {
                 if (write_force() < 0)
                         return EXIT_FAILURE;
-                r = start(RENEW_SERVICE);
+                r = systemctl_run("start", RENEW_SERVICE);
                 if (unlink(FORCE_PATH) < 0 || !arg_given['f'])
                         break;
         }
