@@ -64,6 +64,21 @@ def unit(name, text, target, link="wants"):
     return {f"{directory}/{name}": text.encode(), f"{directory}/{target}.{link}/{name}": f"../{name}"}
 
 
+def before_root(*commands):
+    """Files of a unit that runs these in the initrd, when the root with its overlay is there, and before its fstab is read."""
+    text = """[Unit]
+Description=Makes the root another one
+DefaultDependencies=no
+After=sysroot.mount systemd-volatile-root.service
+Before=initrd-root-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+"""
+    return unit("fault-prepare.service", text + "".join(f"ExecStart={command}\n" for command in commands), "initrd-root-fs.target")
+
+
 def drop_in(unit, text):
     return {DROP_IN.format(unit): text.encode()}
 

@@ -4,7 +4,7 @@
 import json
 
 from cases import GIB, check_overlay, directory
-from fault import FaultVM, program, unit
+from fault import FaultVM, before_root, program
 from registry import case
 from script import Script
 from vm import Image, check, check_equal, check_missing
@@ -12,20 +12,8 @@ from vm import Image, check, check_equal, check_missing
 CHECK = "ccvm-scratch-check.service"
 MISSING_ID = "8d2b2e5b0f6a4e0f9a2f0c0f4a6d7c31"
 
-# In the initrd, before anybody reads the root's fstab: what the root of somebody else has. The lower layer of the store
-# comes from its fstab, and what it wants of us from its own config, which the initrd does not have.
-PREPARE = """[Unit]
-Description=Makes the root another one
-DefaultDependencies=no
-After=sysroot.mount systemd-volatile-root.service
-Before=initrd-root-fs.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/bin/dash /usr/bin/prepare-root
-"""
-
+# What the root of somebody else has. The lower layer of the store comes from its fstab, and what it wants of us from its
+# own config, which the initrd does not have.
 FSTAB = """\
 tmpfs /fstab tmpfs size=1M 0 0
 tmpfs /home tmpfs mode=0755,x-initrd.mount 0 0
@@ -88,7 +76,7 @@ def files():
     made["/foreign/fstab"] = FSTAB.encode()
     made["/foreign/ccvm-scratch.conf"] = CONFIG.encode()
     made["/foreign/systemd/system/own.mount"] = OWN_UNIT.encode()
-    return made | unit("fault-prepare.service", PREPARE, "initrd-root-fs.target")
+    return made | before_root("/usr/bin/dash /usr/bin/prepare-root")
 
 
 @case(seconds=20)

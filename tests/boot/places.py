@@ -4,25 +4,13 @@
 import json
 
 from cases import GIB, check_encrypted, directory, plug
-from fault import FaultVM, program, unit
+from fault import FaultVM, before_root, program
 from hotplug import AFTER, HOTPLUG, PLUG
 from registry import case
 from script import AGAIN, Script
 from vm import Image, check, check_equal
 
-# In the initrd: what the image is, and whose directory the user's is.
-PREPARE = """[Unit]
-Description=Makes the root one as ostree has it
-DefaultDependencies=no
-After=sysroot.mount systemd-volatile-root.service
-Before=initrd-root-fs.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/bin/dash /usr/bin/prepare-root
-"""
-
+# In the initrd: what the image is, as ostree has it, and whose directory the user's is.
 PREPARE_SCRIPT = """set -e
 cd /sysroot
 rm -rf mnt opt
@@ -36,7 +24,7 @@ chown 1000:1000 home/agent home/agent/a
 def files(more=""):
     made = program(*(f"/usr/bin/{name}" for name in ("dash", "rm", "mkdir", "ln", "chown")))
     made["/usr/bin/prepare-root"] = ((PREPARE_SCRIPT + more).encode(), 0o755)
-    return made | unit("places-prepare.service", PREPARE, "initrd-root-fs.target")
+    return made | before_root("/usr/bin/dash /usr/bin/prepare-root")
 
 
 LOOK = Script((None, r"""

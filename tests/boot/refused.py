@@ -5,8 +5,7 @@ import json
 import subprocess
 
 from cases import GIB, LUKS, MIB, directory
-from fault import FaultVM, program, unit
-from foreign import PREPARE
+from fault import FaultVM, before_root, program
 from registry import case
 from script import Script
 from vm import Image, check, check_equal
@@ -55,7 +54,7 @@ def files():
     made["/late/slow.conf"] = b"[Unit]\nWants=slow.service\nAfter=slow.service\n"
     made["/late/slow.service"] = SLOW.encode()
     made["/late/report.conf"] = b"[Service]\nLoadCredential=\nExecStart=\nExecStart=/bin/sh /run/ccvm.test\n"
-    return made | unit("fault-prepare.service", PREPARE, "initrd-root-fs.target")
+    return made | before_root("/usr/bin/dash /usr/bin/prepare-root")
 
 
 @case(seconds=25)

@@ -4,7 +4,7 @@
 import shutil
 
 from cases import GIB, MIB, directory
-from fault import FaultVM, check_fault, check_no_fault, program, unit
+from fault import FaultVM, before_root, check_fault, check_no_fault, program
 from registry import case
 from script import Script
 from vm import Image, check_equal, check_missing
@@ -51,26 +51,11 @@ def no_initrd_failing():
     check_fault(boot("no-initrd-failing", Image(directory() / "disk", MIB)), "device-too-small")
 
 
-# The root as it often is in an initrd, and not prepared for us: after its overlay is mounted, before what is on it.
-READ_ONLY_UNIT = """[Unit]
-Description=Takes the mount points away, and makes the root read-only
-DefaultDependencies=no
-After=sysroot.mount systemd-volatile-root.service
-Before=initrd-root-fs.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/bin/rmdir /sysroot/scratch /sysroot/nix/.rw-store
-{}
-ExecStart=/usr/bin/mount -o remount,bind,ro /sysroot
-"""
-
 # It has a way back, which this guest does without otherwise.
-TO_BE_REMOUNTED = """
-ExecStart=/usr/bin/rm /sysroot/etc/systemd/system/systemd-remount-fs.service
-ExecStart=/usr/bin/sh -c 'echo "root / overlay rw 0 0" >/sysroot/etc/fstab'
-"""
+TO_BE_REMOUNTED = (
+    "/usr/bin/rm /sysroot/etc/systemd/system/systemd-remount-fs.service",
+    """/usr/bin/sh -c 'echo "root / overlay rw 0 0" >/sysroot/etc/fstab'""",
+)
 
 READ_ONLY_SCRIPT = Script(
     ("initrd-mounts", r"journalctl -b -o cat -u sysroot-scratch.mount -u 'sysroot-nix-*.mount' | grep -c 'Fail\|fail'"),
@@ -79,9 +64,12 @@ READ_ONLY_SCRIPT = Script(
 )
 
 
-def boot_read_only(name, more=""):
+def boot_read_only(name, more=()):
+    """The root as it often is in an initrd, and not prepared for us."""
     files = program("/usr/bin/mount", "/usr/bin/rm", "/usr/bin/rmdir")
-    files |= unit("fault-read-only.service", READ_ONLY_UNIT.format(more), "initrd-root-fs.target")
+    files |= before_root(
+        "/usr/bin/rmdir /sysroot/scratch /sysroot/nix/.rw-store", *more, "/usr/bin/mount -o remount,bind,ro /sysroot"
+    )
     image = Image(directory() / "disk", GIB)
     return FaultVM(name, "", image.device(), READ_ONLY_SCRIPT, files).run()
 
