@@ -63,18 +63,19 @@ static void explain_failure(Status *s) {
 
 int verb_fallback(const Config *c) {
         _cleanup_(status_done) Status s = { .state = STATE_OFF };
+        Fallback fallback = config_fallback(c);
         int r;
 
         if (c->vm_disk) {
-                s.state = config_fallback(c) == FALLBACK_TMPFS ? STATE_TMPFS : STATE_NONE;
+                s.state = fallback == FALLBACK_TMPFS ? STATE_TMPFS : STATE_NONE;
                 explain_failure(&s);
         }
 
         /* Sticky: a disk that comes later is left alone. After a failure the marker is there already. */
         (void) record_claim(c->text);
-        r = config_fallback(c) == FALLBACK_TMPFS ? fall_back_to_ram(c, &s) : 0;
+        r = fallback == FALLBACK_TMPFS ? fall_back_to_ram(c, &s) : 0;
         (void) announce_outcome(&s);
-        if (config_fallback(c) == FALLBACK_FAIL)
+        if (fallback == FALLBACK_FAIL)
                 return announce_power_off(reason_to_string(s.reason), s.detail);
         if (c->vm_disk)
                 announce_on_console(reason_to_string(s.reason), s.detail,

@@ -95,9 +95,18 @@ static int fill(const char *fs_type, const Config *c, Status *s) {
         return r;
 }
 
-int pool_mount(const FileSystem *fs, bool discard, Status *s) {
+static int make_mount_point(Status *s) {
         if (mkdir(POOL_DIRECTORY, 0755) < 0 && errno != EEXIST)
                 return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_DIRECTORY);
+        return 0;
+}
+
+int pool_mount(const FileSystem *fs, bool discard, Status *s) {
+        int r;
+
+        r = make_mount_point(s);
+        if (r < 0)
+                return r;
         if (symlink(LUKS_NODE, POOL_SOURCE) < 0 && errno != EEXIST)
                 return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_SOURCE);
         return filesystem_mount(fs, POOL_SOURCE, POOL_DIRECTORY, discard, &s->failure);
@@ -121,8 +130,9 @@ int pool_mount_tmpfs(const Config *c, Status *s) {
         struct statvfs v;
         int r;
 
-        if (mkdir(POOL_DIRECTORY, 0755) < 0 && errno != EEXIST)
-                return status_fail(s, REASON_MOUNT, errno, "Failed to create '%s'", POOL_DIRECTORY);
+        r = make_mount_point(s);
+        if (r < 0)
+                return r;
         if (asprintf(&options, "noswap,nosuid,nodev,mode=0700,nr_inodes=1m,size=%s", c->fallback_size) < 0)
                 return status_fail(s, REASON_INTERNAL, ENOMEM, "Failed to mount");
         r = mount_fs(SOURCE_TMPFS, POOL_DIRECTORY, "tmpfs", options, &no_noswap);

@@ -105,8 +105,8 @@ static int check_paths(char **paths, dev_t pool) {
                 int on = mounted_on(*p, pool);
                 _cleanup_free_ char *name = refusals_escape(*p);
                 if (on <= 0)
-                        result = deny("'%s' is not on the scratch pool%s%s\n", name ?: "?",
-                                      on < 0 ? ": " : "", on < 0 ? strerror(-on) : "");
+                        result = deny("'%s' is not on the scratch pool%s%s\n", name, on < 0 ? ": " : "",
+                                      on < 0 ? strerror(-on) : "");
         }
         return result;
 }

@@ -12,7 +12,7 @@
 
 #define SERIAL_MAX 20U /* of virtio */
 
-#define KEY_MAX 32 /* with the blanks between its words */
+#define KEY_MAX 32 /* with a "_" before each of its words, and the NUL */
 
 static void *option_field(Config *c, const Option *o) {
         return (char *) c + o->offset;
