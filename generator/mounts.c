@@ -43,6 +43,14 @@ static bool is_overridden(const Writer *w, const char *unit) {
         "# mount something that this is to lie on.\n"                                    \
         "After=initrd-root-fs.target initrd-parse-etc.service\n"
 
+/* For a mount in the system whose mount point is there. When more than a few file systems are mounted in a
+ * second, as at the start of each boot, the service manager starts no other mount for the rest of that
+ * second: what waits for local-fs-pre.target comes too late. */
+static const char early[] = "# Among the first mounts of the boot, for which it needs nothing.\n"
+                            "DefaultDependencies=no\n"
+                            "Before=local-fs.target umount.target\n"
+                            "Conflicts=umount.target\n";
+
 /* Writes the mount unit name, and has it pulled in. None requires the pool, so that none can fail because of
  * it: a bind whose source is not there (Fallback=none) is skipped. After both services: the second one only
  * ever runs when the first has failed, and then the mounts have to wait for it. source, and where, which has
@@ -103,7 +111,8 @@ static void write_bind(Writer *w, const char *source, const char *where, const D
                                       : ",nosuid",
                             d->noexec ? ",noexec" : "", above && above->nofail ? ",nofail" : "",
                             above && above->netdev ? ",_netdev" : "");
-        write_mount_unit(w, name, description, from, at, "", mount);
+        write_mount_unit(w, name, description, from, at,
+                         !writer_in_initrd(w) && !above && writer_sees(w, where) ? early : "", mount);
 }
 
 /* Upper and work lie on the pool, below the bind of pool/nix: the one thing that can fall back. volatile: no

@@ -4,6 +4,8 @@
 
 #include "text.h"
 
+#define MODULES PROGRAM_DIR "/modules"
+
 /* virtio-blk, NVMe, MMC and USB show the serial as it is, on the disk or above it. For SCSI and SATA
  * somebody has to ask; by PROGRAM, which leaves no property on a disk that turns out not to be ours. Nothing
  * here matches what merely lacks a serial. -g: its long name is another one since systemd 253. */
@@ -29,9 +31,13 @@ static const char match[] =
         "ENV{CCVM_SCRATCH_DISK}=\"1\"\n"
         "# One name for all transports: the one that virtio-blk has anyway.\n"
         "SYMLINK+=\"disk/by-id/virtio-%1$s\", TAG+=\"systemd\"\n"
-        "# The mapping's modules, while systemd still waits for the disk, and without a modprobe for each:\n"
-        "# two thirds of what the setup would take go into checking their signatures.\n"
-        "ACTION==\"add\", RUN{builtin}+=\"kmod load dm_crypt%2$s\"\n";
+        "# The mapping's modules, before systemd hears of the disk, and without a modprobe for each: two\n"
+        "# thirds of what the set-up would take go into checking their signatures.\n"
+        "ACTION==\"add\", RUN{builtin}+=\"kmod load dm_crypt%2$s\"\n"
+        "# In the initrd they are where the kernel does not look. By the aliases by which it asks: some\n"
+        "# CPUs have one of them only, and some kernels have them built in.\n"
+        "ACTION==\"add\", TEST==\"" MODULES "\", RUN+=\"/sbin/modprobe --dirname=" MODULES
+        " --all --quiet dm-crypt crypto-aes crypto-aes-all crypto-xts(aes)\"\n";
 
 static const char start_service[] =
         "# VmDisk=hotplug: the disk starts what is otherwise started for the boot.\n"

@@ -9,28 +9,36 @@
 #include "text.h"
 
 /* Of the initrd, by the dracut module. */
-#define MODULES PROGRAM_DIR "/modules"
 #define CHECK_SERVICE "ccvm-scratch-check.service"
 #define LUKS_SERVICE "ccvm-scratch-luks.service"
 #define DROP_IN ".d/50-ccvm-scratch.conf"
 #define POWER_OFF "FailureAction=poweroff-force\n"
 
+/* Gives the path of the pool's ith mount in the system, or NULL if it has fewer. The caller frees it. */
+static char *find_mount(const Writer *w, size_t i) {
+        static const char *const nix[] = { "/nix/.rw-store", "/nix/store" };
+        const Config *c = w->config;
+
+        if (i < c->n_mounts)
+                return writer_resolve(w, c->mounts[i].path);
+        i -= c->n_mounts;
+        return c->nix_store != NIX_STORE_NO && i < ELEMENTSOF(nix) ? text_copy(nix[i]) : NULL;
+}
+
 /* Lists lines "KEY=UNIT" for the mounts of the pool, with written only for those that have a unit of ours.
  * The caller frees it. */
 static char *list_mounts(const Writer *w, const char *key, bool written) {
-        static const char *const nix[] = { "/nix/.rw-store", "/nix/store" };
-        size_t n = w->config->n_mounts, n_nix = w->config->nix_store == NIX_STORE_NO ? 0 : ELEMENTSOF(nix);
         char *text = text_copy("");
 
-        for (size_t i = 0; i < n + n_nix; i++) {
-                _cleanup_free_ char *path = i < n ? writer_resolve(w, w->config->mounts[i].path)
-                                                  : text_copy(nix[i - n]),
-                                    *unit = unit_name_from_path(path, ".mount"),
+        for (size_t i = 0;; i++) {
+                _cleanup_free_ char *path = find_mount(w, i);
+                if (!path)
+                        return text;
+                _cleanup_free_ char *unit = unit_name_from_path(path, ".mount"),
                                     *file = text_format("%s/%s", w->directory, unit ?: "");
                 if (unit && (!written || access(file, F_OK) >= 0))
                         text_append(&text, "%s=%s\n", key, unit);
         }
-        return text;
 }
 
 /* Lists lines "KEY=" by which what is on the pool gets the labels of where it is mounted, where there is a
@@ -50,11 +58,6 @@ static char *list_relabeling(const Writer *w, const char *key) {
                 text_append(&text, "%s=-restorecon -i -R /nix/.rw-store\n", key);
         return text;
 }
-
-/* The cipher's modules from the tree in which the kernel does not look. By their aliases, as the kernel asks
- * for them; whose CPU cannot do it, or who has it built in, has nothing to load. */
-static const char load_modules[] = "ExecStartPre=+-modprobe --dirname=" MODULES " --all --quiet \\\n"
-                                   "        dm-crypt crypto-aes crypto-aes-all crypto-xts(aes)\n";
 
 static void write_luks(Writer *w, const char *node, const char *device) {
         const Config *c = w->config;
@@ -81,9 +84,8 @@ static void write_luks(Writer *w, const char *node, const char *device) {
                    "\n"
                    "[Service]\n"
                    "TimeoutStartSec=%" PRIu64 "s\n"
-                   "%s%s",
-                   order, c->setup_timeout_sec,
-                   writer_in_initrd(w) && writer_sees(w, MODULES) ? load_modules : "", relabel);
+                   "%s",
+                   order, c->setup_timeout_sec, relabel);
 }
 
 static const char *power_off(const Config *c) {
@@ -126,14 +128,32 @@ static bool has_late_mount(const Writer *w) {
         return w->config->nix_store != NIX_STORE_NO && claims_come_late(w->claims, "/nix/.rw-store");
 }
 
+/* Lists the conditions under which something is missing; for want of any the program looks. */
+static char *list_conditions(const Writer *w) {
+        char *text = text_copy("# The program runs if something is missing.\n"
+                               "ConditionPathExists=|!" STATUS_PATH "\n");
+
+        for (size_t i = 0;; i++) {
+                _cleanup_free_ char *path = find_mount(w, i);
+                if (!path)
+                        return text;
+                _cleanup_free_ char *escaped = specifier_escape(path);
+                text_append(&text, "ConditionPathIsMountPoint=|!%s\n", escaped);
+        }
+}
+
 /* The look at what has become of the mounts, in the system: when each of ours is there or has failed (what
  * somebody else mounts is looked at as it is then), and, but where one of them may come late, before anybody
- * uses them. */
+ * uses them. If all are ours the service manager sees by itself whether there is anything to say; but not
+ * where what is missing powers off. */
 static void write_check(Writer *w) {
-        _cleanup_free_ char *after = list_mounts(w, "After", true);
+        _cleanup_free_ char *after = list_mounts(w, "After", true), *all = list_mounts(w, "After", false),
+                            *conditions = list_conditions(w);
+        bool sure = streq(after, all) && config_fallback(w->config) != FALLBACK_FAIL;
 
-        unit_write(w, CHECK_SERVICE DROP_IN, "[Unit]\n%s%s%s", after,
-                   has_late_mount(w) ? "" : "Before=sysinit.target\n", power_off(w->config));
+        unit_write(w, CHECK_SERVICE DROP_IN, "[Unit]\n%s%s%s%s", after,
+                   has_late_mount(w) ? "" : "Before=sysinit.target\n", power_off(w->config),
+                   sure ? conditions : "");
         unit_enable(w, UNIT_DIR, CHECK_SERVICE, "sysinit.target");
 }
 

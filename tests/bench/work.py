@@ -23,7 +23,7 @@ from vm import Image, check_equal
 
 # Programs, sources and archives are on a disk of their own, as the guest's image has none of them.
 TOOLS = pathlib.Path("/var/tmp/bench-work")
-SOURCES = pathlib.Path(__file__).parents[2] / "common"
+SOURCES = pathlib.Path(__file__).parents[2] / "lib/common"
 FILES = 20000
 
 JOBS = {
