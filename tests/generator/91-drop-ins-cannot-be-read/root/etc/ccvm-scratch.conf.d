@@ -1,1 +1,0 @@
-ccvm-scratch.conf.d
