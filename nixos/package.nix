@@ -75,6 +75,7 @@ stdenv.mkDerivation (finalAttrs: {
 
   meta = {
     description = "Encrypted, throw-away disk space for virtual machines";
+    homepage = "https://ccvm-scratch.example/";
     license = lib.licenses.lgpl21Plus;
     platforms = lib.platforms.linux;
     mainProgram = finalAttrs.pname;
