@@ -20,6 +20,7 @@ from machine import Machine
 from script import Script
 
 BUILD = pathlib.Path(__file__).parent.parent / "guest/build"
+COMPATIBILITY = pathlib.Path(__file__).parent.parent / "compatibility/build"
 SCHEMA = json.loads((pathlib.Path(__file__).parents[2] / "status/status.schema.json").read_text())
 LOGS = pathlib.Path(os.environ.get("CCVM_BOOT_LOGS", tempfile.gettempdir()))
 
@@ -29,6 +30,10 @@ TIME_LIMIT = 300
 
 class Failure(Exception):
     """The outcome is not what the case demands."""
+
+
+class Skipped(Exception):
+    """The case cannot run here."""
 
 
 def check(condition, what):
@@ -63,6 +68,15 @@ def check_schema(text):
                 jsonschema.validate(json.loads(line), SCHEMA)
             except jsonschema.ValidationError as error:
                 raise Failure(f"a status that is not as in the schema: {error.message} ({line})") from None
+
+
+def last_release():
+    """The directory into which the last release is installed: made once, whoever asks first."""
+    build = subprocess.run([COMPATIBILITY], stdout=subprocess.PIPE, text=True)
+    if build.returncode == 77:
+        raise Skipped(build.stdout.strip())
+    check_equal(build.returncode, 0, "exit status of tests/compatibility/build")
+    return pathlib.Path(build.stdout.strip())
 
 
 class Image:

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ccvm-scratch-run and a guest: what each hears of the other."""
 
+import json
 import os
 import pathlib
 
 from cases import CANARY, LUKS, MIB, WRITE_CANARY, check_encrypted, check_outcome, count, directory
+from fault import before_root, program
 from machine import EROFS, Root, erofs_words
 from registry import case
 from script import Script
-from vm import VM, check, check_equal
+from vm import VM, check, check_equal, last_release
 
 
-def wrapped(name, append, script=Script(), options=(), **fields):
+def wrapped(name, append, script=Script(), options=(), command=os.environ.get("CCVM_RUN"), **fields):
     """A boot by ccvm-scratch-run with a disk of 512 MiB, and the file into which QEMU writes what the guest reports."""
     where = directory()
     status_file = where.with_name(f"{where.name}.status")
-    run = [os.environ["CCVM_RUN"], "--vm-disk-size=512M", f"--scratch-dir={where}", f"--status-file={status_file}"]
+    run = [command, "--vm-disk-size=512M", f"--scratch-dir={where}", f"--status-file={status_file}"]
     return VM(name, append, script=script, wrapper=[*run, *options, "--"], **fields), where, status_file
 
 
@@ -126,3 +128,45 @@ def find_open_images(pid, where):
         except OSError:
             continue  # gone meanwhile
     return list(found.values())
+
+
+@case(seconds=25)
+def last_release_host():
+    """The wrapper of the last release, which hears of this guest what it has to; what needs no VM is in tests/compatibility."""
+    last = last_release() / "usr/bin/ccvm-scratch-run"
+    vm, _, status_file = wrapped("last-release-host", "", options=["--require-encrypted"], command=last)
+    check_encrypted(vm.run(), 512 * MIB)
+    check_equal([json.loads(status_file.read_text())[key] for key in ("state", "reason", "boots")], ["encrypted", None, 1], "the status file")
+
+
+# As its status is not what today's schema has.
+LAST_SCRIPT = Script(
+    ("version", "ccvm-scratch --version"),
+    ("is-encrypted", "ccvm-scratch is-encrypted /scratch; echo $?"),
+    ("failed", "systemctl list-units --failed --plain --no-legend"),
+)
+
+
+def guest_of(last):
+    """Files by which initrd and system are the last release's: its programs and units, where this guest has its own."""
+    programs = ("bin/ccvm-scratch", "lib/ccvm-scratch/ccvm-scratch-setup", "lib/systemd/system-generators/ccvm-scratch-generator")
+    files = program(*(f"{last}/usr/{path}" for path in programs), "/usr/bin/cp")
+    files = {name.removeprefix(str(last)): content for name, content in files.items()}
+    own = [name for name in files if "ccvm" in name]
+    for unit in (last / "usr/lib/systemd/system").iterdir():
+        own.append(f"/usr/lib/systemd/system/{unit.name}")
+        files[own[-1]] = unit.read_bytes()
+    return files | before_root(f"/usr/bin/cp --parents --target-directory=/sysroot {' '.join(own)}")
+
+
+@case(seconds=20)
+def last_release_guest():
+    """A guest of the last release, which this wrapper gives its disk and of which it has the report."""
+    last = last_release()
+    files = guest_of(last)
+    vm, _, status_file = wrapped("last-release-guest", "", LAST_SCRIPT.text(), ["--require-encrypted"], files=files)
+    report = vm.run()
+    check_told(vm, status_file, "encrypted")
+    check_equal(report.line("version"), f"ccvm-scratch {last.parent.name.removeprefix('last-release-')}", "version")
+    check_equal(report.line("is-encrypted"), "0", "exit status of is-encrypted")
+    check_equal(report.lines("failed"), [], "failed units")
