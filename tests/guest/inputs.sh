@@ -3,13 +3,17 @@
 #
 # inputs.sh: names a product by what it is made from, so that it is made once. To be sourced.
 
-# The files below the paths given, each ended by a NUL. A file that git knows but that is gone does not count.
+# The files below the paths given, but those behind ":!", each ended by a NUL. A file that git knows but that is gone does
+# not count; nor does a build directory, where there is no git.
 list_inputs() {
-	local file
-	if git rev-parse --git-dir >/dev/null 2>&1; then
+	local file path paths=() without=(-type d -exec test -e '{}/meson-private' ';')
+	if git ls-files --error-unmatch meson.build >/dev/null 2>&1; then
 		git ls-files -z --cached --others --exclude-standard -- "$@"
 	else
-		find "$@" -not -type d -print0
+		for path; do
+			[[ $path == :!* ]] && without+=(-o -path "${path#:!}") || paths+=("$path")
+		done
+		find "${paths[@]}" '(' "${without[@]}" ')' -prune -o -not -type d -print0
 	fi | sort -z | while IFS= read -r -d '' file; do
 		[[ ! -f $file && ! -L $file ]] || printf '%s\0' "$file"
 	done
