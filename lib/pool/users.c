@@ -192,14 +192,36 @@ static int look_at_namespace(Search *s, const char *process) {
         return r;
 }
 
-/* Tells of one file or directory of a process that is on the pool: a file may be open, or mapped and not
- * open any more. */
+/* Tells of one file of the pool that a process has mapped, and may have closed since. By one list: most
+ * processes have hundreds of such links. Returns whether it has. */
+static bool look_at_maps(Search *s, const char *process) {
+        _cleanup_free_ char *path = NULL, *line = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        unsigned major, minor;
+        size_t size = 0;
+        int name = 0;
+
+        if (asprintf(&path, "%s/maps", process) < 0)
+                return false;
+        f = fopen(path, "re");
+        while (f && getline(&line, &size, f) >= 0) {
+                if (sscanf(line, "%*s %*s %*s %x:%x %*u %n", &major, &minor, &name) < 2 ||
+                    makedev(major, minor) != s->pool)
+                        continue;
+                line[strcspn(line, "\n")] = 0;
+                tell(s, line + name, "used by", process);
+                return true;
+        }
+        return false;
+}
+
+/* Tells of one file or directory of a process that is on the pool. */
 static void look_at_files(Search *s, const char *process) {
         _cleanup_(globfree) glob_t links = {};
         _cleanup_free_ char *pattern = NULL;
 
-        if (atoi(process + strlen(PROC)) == getpid() ||
-            asprintf(&pattern, "%s/{cwd,root,fd/*,map_files/*}", process) < 0 ||
+        if (atoi(process + strlen(PROC)) == getpid() || look_at_maps(s, process) ||
+            asprintf(&pattern, "%s/{cwd,root,fd/*}", process) < 0 ||
             glob(pattern, GLOB_BRACE | GLOB_NOSORT, NULL, &links) != 0)
                 return;
         for (size_t i = 0; i < links.gl_pathc; i++) {
