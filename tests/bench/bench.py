@@ -2,6 +2,7 @@
 """The benchmark's command line: which variants, how often, and where the results go."""
 
 import argparse
+import concurrent.futures
 import functools
 import json
 import os
@@ -9,6 +10,9 @@ import pathlib
 import sys
 import time
 import traceback
+
+# What the host does with flushes of the disk.
+FLUSHES = {"honoured": True, "ignored": False}
 
 HELP = """\
 Boots variants of the reference guest and compares them: without a disk, with the encrypted scratch disk, with the
@@ -21,7 +25,9 @@ def parse_arguments(names):
         prog="tests/bench/run", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"which; all if none is given: {', '.join(names)}")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="boots of each variant (3)")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="boots of each variant of the README, and of each that is named; of the others one (5)")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of fio and of the day's work (3)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="guests at a time, but for fio; their clock is not the host's (1)")
     parser.add_argument("--quick", action="store_true", help="one boot of each of the first variants, no idle minute")
     parser.add_argument("--keep", action="store_true", help="keep the boots of earlier runs of this image, make only the others")
     parser.add_argument("--kvm", action="store_true", help="by KVM and the wall clock: for whose KVM works, and who has a quiet host")
@@ -39,29 +45,25 @@ def parse_arguments(names):
     return arguments
 
 
-class Progress:
-    """One line for what runs; on a terminal it is overwritten."""
-
-    def __init__(self, total):
-        self.total, self.done, self.began = total, 0, time.monotonic()
-
-    def begin(self, name):
-        self.done += 1
-        self.line = f"  … {name} ({self.done} of {self.total})"
-        self.started = time.monotonic()
-        if sys.stderr.isatty():
-            print(f"\r\033[K{self.line}", end="", file=sys.stderr, flush=True)
-
-    def end(self, what):
-        start = "\r\033[K" if sys.stderr.isatty() else ""
-        seconds = time.monotonic() - self.started
-        print(f"{start}{what} {self.line[4:]} {seconds:.0f} s", file=sys.stderr, flush=True)
+def run_job(job, keep):
+    """job: (what, where its result goes, function). Returns whether it has succeeded."""
+    what, path, function = job
+    if keep and path.exists():
+        return True
+    started, word = time.monotonic(), "  ok"
+    try:
+        function(path=path)
+    except Exception:
+        word = "FAIL"
+        traceback.print_exc()
+    print(f"{word} {what} {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    return word != "FAIL"
 
 
 def main():
     import variants
 
-    arguments = parse_arguments([*variants.NAMES, *(name for name in variants.WORK if name not in variants.NAMES)])
+    arguments = parse_arguments([*variants.NAMES, *variants.PREPARE])
     import boots
     import initrd
     import timeline
@@ -83,64 +85,60 @@ def main():
         figures = boots.boot(variants.make(name), idle=not arguments.quick)
         path.write_text(json.dumps(figures, indent=1))
 
-    def measure_speed(name, path):
-        variant = speed.plain() if name == "plain-20g" else variants.make(name)
-        path.write_text(json.dumps(speed.run(variant, arguments.seconds), indent=1))
+    def measure_speed(name, flush, path):
+        path.write_text(json.dumps(speed.run(*variants.make_disk(name, flush), arguments.seconds), indent=1))
 
-    def measure_work(name, path):
-        given = {"plain-20g": work.plain, "tmpfs": work.tmpfs}
-        variant = given[name]() if name in given else (variants.make(name),)
-        path.write_text(json.dumps(work.run(*variant), indent=1))
+    def measure_work(name, flush, path):
+        path.write_text(json.dumps(work.run(*variants.make_disk(name, flush)), indent=1))
 
-    # Instructions are the same in each round.
-    rounds = range(1, (arguments.repeat if boots.wall_clock else 1) + 1)
-    # Those that boot with something of theirs; the plain disk and tmpfs have only a day's work.
+    # Those that boot with something of theirs; the plain disk and tmpfs are only measured when they are up.
     chosen = [name for name in arguments.variants if name in variants.NAMES]
-    jobs = []  # (what, where its result goes, function)
+    disks = [name for name in variants.DISKS if not arguments.variants or name in [*arguments.variants, "plain-20g"]]
+    # (what, where its result goes, function); those of alone have nothing beside them.
+    jobs, alone = [], []
     if "boot" in arguments.parts:
         names = chosen if arguments.variants else variants.QUICK if arguments.quick else variants.NAMES
         for n in range(1, (1 if arguments.quick else arguments.repeat) + 1):
-            jobs += [(f"{name}, boot {n}", results / f"{name}.{n}.json", functools.partial(boot, name)) for name in names]
-    if "speed" in arguments.parts:
-        for name in variants.SPEED:
-            if arguments.variants and name not in [*arguments.variants, "plain-20g"]:
-                continue
-            jobs.append((f"{name}, speed", results / f"speed-{name}.json", functools.partial(measure_speed, name)))
-    if "work" in arguments.parts:
-        names = [name for name in variants.WORK if not arguments.variants or name in [*arguments.variants, "plain-20g"]]
-        for n in rounds:
-            jobs += [(f"{name}, work {n}", results / f"work-{name}.{n}.json", functools.partial(measure_work, name)) for name in names]
+            jobs += [
+                (f"{name}, boot {n}", results / f"{name}.{n}.json", functools.partial(boot, name))
+                for name in names
+                if n == 1 or chosen or name in variants.OFTEN
+            ]
+    for n in range(1, arguments.runs + 1):
+        for word, flush in FLUSHES.items():
+            for name in disks:
+                if "speed" in arguments.parts:
+                    function = functools.partial(measure_speed, name, flush)
+                    alone.append((f"{name}, speed {n}, flushes {word}", results / f"speed-{name}-{word}.{n}.json", function))
+                if "work" in arguments.parts:
+                    function = functools.partial(measure_work, name, flush)
+                    jobs.append((f"{name}, work {n}, flushes {word}", results / f"work-{name}-{word}.{n}.json", function))
     if "cost" in arguments.parts:
-        jobs.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
+        alone.append(("initrd and generator", results / "part-3.md", functools.partial(initrd.write, cache=cache)))
     if "sizes" in arguments.parts:
         function = functools.partial(sizes.write, variant=variants.make("ext4-20g"), seconds=arguments.seconds)
-        jobs.append(("dm-crypt's requests", results / "part-4.md", function))
+        alone.append(("dm-crypt's requests", results / "part-4.md", function))
     if "profile" in arguments.parts:
         for name in chosen if arguments.variants else variants.QUICK:
             function = functools.partial(timeline.write, variant=variants.make(name))
             jobs.append((f"{name}, profile", results / f"profile-{name}.txt", function))
 
-    failed = False
-    progress = Progress(len(jobs))
-    for what, path, function in jobs:
-        progress.begin(what)
-        if arguments.keep and path.exists():
-            continue
-        try:
-            function(path=path)
-            progress.end("  ok")
-        except Exception:
-            failed = True
-            progress.end("FAIL")
-            traceback.print_exc()
+    # What several guests share is made before.
+    for name in [*(chosen or variants.NAMES), *disks]:
+        if name in variants.NAMES:
+            variants.make(name)
+    speed.tools_image()
+    work.tools_image()
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        good = list(pool.map(lambda job: run_job(job, arguments.keep), jobs))
+    good += [run_job(job, arguments.keep) for job in alone]
 
-    speeds = [json.loads(p.read_text()) for name in variants.SPEED if (p := results / f"speed-{name}.json").exists()]
-    if speeds:
-        speed.write(results / "part-2.md", speeds)
-    work.write(results / "part-2b.md", variants.WORK)
+    for i, word in enumerate(FLUSHES):
+        speed.write(results / f"part-2{i}.md", variants.DISKS, word)
+        work.write(results / f"part-2{i}b.md", variants.DISKS, word)
     report.write(results, list(variants.NAMES))
     print(f"Results: {os.environ.get('CCVM_HOST_CACHE', cache)}/{results.name}/bench.md", file=sys.stderr)
-    return failed
+    return not all(good)
 
 
 sys.exit(main())

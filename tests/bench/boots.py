@@ -8,6 +8,7 @@ host does; and a disk answers at once.
 """
 
 import dataclasses
+import itertools
 import json
 import pathlib
 import shutil
@@ -55,6 +56,9 @@ true
 """
 IDLE = "sleep 60; ask idle"
 
+# Of the guests, whose consoles are files.
+number = itertools.count()
+
 # None: the clock of instructions. "kvm" or "tcg": the host's clock, with that accelerator.
 wall_clock = None
 
@@ -69,6 +73,7 @@ class Variant:
     unit: str = ""  # the one that sets up the disk
     mount: str = ""  # where it is at the end
     initrd: pathlib.Path | None = None  # another one than the guest's
+    flush: bool = True  # the host honours flushes; ccvm-scratch-run has them ignored
 
 
 class BenchVM(VM):
@@ -81,10 +86,10 @@ class BenchVM(VM):
     def __init__(self, variant, idle=True, script=None, icount="shift=0,sleep=off", more=(), cpus=1):
         script = script or SCRIPT.replace("@IDLE@", IDLE if idle else "")
         script = script.replace("@UNIT@", variant.unit or "init.scope").replace("@MOUNT@", variant.mount or "/")
-        self.image = Image(directory() / "disk", variant.size) if variant.size else None
+        self.image = Image(directory() / "disk", variant.size, variant.flush) if variant.size else None
         disk = self.image.device(aio="io_uring") if self.image else []
         super().__init__(
-            f"bench-{variant.name}", f"ccvm.device_timeout=120 {variant.append}", [*disk, *more], script, variant.files,
+            f"bench-{variant.name}-{next(number)}", f"ccvm.device_timeout=120 {variant.append}", [*disk, *more], script, variant.files,
             initrd=str(variant.initrd or "initrd"), stock=True, counted=not wall_clock and cpus == 1, icount=icount,
             aio="io_uring", patience=0, cpus=cpus,
         )  # fmt: skip

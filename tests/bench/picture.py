@@ -4,7 +4,8 @@
 import html
 import statistics
 
-LEFT, WIDTH, RIGHT, ROW, BAR = 330, 560, 90, 22, 16
+# Pixels; all of it is 600 wide, so that a page shows it as it is.
+LEFT, WIDTH, RIGHT, ROW, BAR = 275, 270, 55, 20, 14
 
 # By variant; what is neither ours nor replaced by it is grey.
 COLORS = {
@@ -24,26 +25,31 @@ def text(x, y, words, anchor="start", style=""):
 
 
 def draw(title, groups, lines):
-    """groups: lists of (label, value, figure, color); lines: (value, label) of the axis. Widths are to the largest value."""
-    bars = [bar for group in groups for bar in group]
+    """groups: (heading, bars), with bars of (label, value, figure, color); lines: (value, label) of the axis. Widths are to
+    the largest value."""
+    bars = [bar for _, group in groups for bar in group]
     scale = WIDTH / max([value for _, value, *_ in bars] + [value for value, _ in lines])
-    height = ROW * (len(bars) + 3) + ROW // 2 * len(groups)
+    rows = len(bars) + sum(1 for heading, _ in groups if heading)
+    height = ROW * (rows + 3) + ROW // 2 * len(groups)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="600" viewBox="0 0 {LEFT + WIDTH + RIGHT} {height}" '
         'font-family="sans-serif" font-size="12">',
         '<rect width="100%" height="100%" fill="white"/>',
-        text(LEFT, 18, title, style='font-size="14"'),
+        text(8, 18, title, style='font-size="14"'),
     ]
     for value, label in lines:
         x = LEFT + value * scale
         parts.append(f'<path d="M{x:.1f} {ROW + 4}V{height - ROW}" stroke="#ddd"/>')
         parts.append(text(x, height - 8, label, "middle"))
     y = ROW + 8
-    for group in groups:
+    for heading, group in groups:
+        if heading:
+            parts.append(text(8, y + 11, heading, style='font-weight="bold"'))
+            y += ROW
         for label, value, figure, color in group:
-            parts.append(text(LEFT - 8, y + 12, label, "end"))
+            parts.append(text(LEFT - 6, y + 11, label, "end"))
             parts.append(f'<rect x="{LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR}" fill="{color}"/>')
-            parts.append(text(LEFT + value * scale + 5, y + 12, figure))
+            parts.append(text(LEFT + value * scale + 4, y + 11, figure))
             y += ROW
         y += ROW // 2
     return "\n".join(parts + ["</svg>"]) + "\n"
@@ -57,7 +63,7 @@ def draw_boots(variants):
             seconds = statistics.median(boot["switch_root"] for boot in boots) / 1e6
             rows.append((boots[0]["title"], seconds, f"{seconds:.2f} s", COLORS.get(name, GREY)))
     last = max((seconds for _, seconds, *_ in rows), default=1)
-    return draw("From the kernel's start to switch-root, guest time", [rows], [(s, f"{s} s") for s in range(int(last) + 1)])
+    return draw("From the kernel's start to switch-root, guest time", [("", rows)], [(s, f"{s} s") for s in range(0, int(last) + 1, 1 + int(last) // 7)])
 
 
 def draw_work(results, i, title):
@@ -65,11 +71,10 @@ def draw_work(results, i, title):
     plain, *others = results
     groups = []
     for job, figures in plain["figures"].items():
-        base, group = figures[i], []
+        base, group = statistics.median(figures[i]), []
         for result in others:
             if result["name"] in COLORS:
-                ratio = result["figures"][job][i] / base
-                label = f"{job}: {result['title']}" if not group else result["title"]
-                group.append((label, ratio, f"{ratio:.2f}", COLORS[result["name"]]))
-        groups.append(group)
+                ratio = statistics.median(result["figures"][job][i]) / base
+                group.append((result["title"], ratio, f"{ratio:.2f}", COLORS[result["name"]]))
+        groups.append((job, group))
     return draw(title, groups, [(1, "1"), (1.25, "1.25")])

@@ -17,17 +17,17 @@ import tarfile
 
 import boots
 import picture
-from boots import BY_ID, GIB, Variant
-from report import table
+from boots import BY_ID
+from report import median, table
 from vm import Image, check_equal
 
 # Programs, sources and archives are on a disk of their own, as the guest's image has none of them.
 TOOLS = pathlib.Path("/var/tmp/bench-work")
 SOURCES = pathlib.Path(__file__).parents[2] / "lib/common"
-FILES = 20000
+FILES = 10000
 
 JOBS = {
-    "unpack 20,000 files": "tar xf $tools/modules.tar",
+    "unpack 10,000 files": "tar xf $tools/modules.tar",
     "copy them": "cp -a node_modules copy",
     "clone a git repository": "git clone -q $tools/repository checkout",
     "compile": "mkdir objects; for f in $tools/src/*.c; do gcc -O2 -D_GNU_SOURCE -c -o objects/${f##*/}.o $f; done",
@@ -120,15 +120,6 @@ def tools_image():
     return path
 
 
-def plain():
-    prepare = "mkfs.ext4 -q -F -E nodiscard /dev/$disk; mount /dev/$disk /mnt"
-    return Variant("plain-20g", "plain ext4", 20 * GIB, mount="/mnt"), prepare
-
-
-def tmpfs():
-    return Variant("tmpfs", "tmpfs", mount="/mnt"), "mount -t tmpfs -o size=80% tmpfs /mnt"
-
-
 def look(lines):
     """(ms, ms in which the CPU was busy, requests to the disk: writes, discards, flushes)"""
     up, ticks = float(lines[0].split()[0]), lines[1].split()
@@ -152,33 +143,43 @@ def run(variant, prepare=""):
     return {"name": variant.name, "title": variant.title, "figures": figures}
 
 
-def load(results, names):
-    """What run() returned of each variant, with the medians of its rounds; the plain disk first."""
+def load(results, names, flush):
+    """What run() returned of each variant, {job: lists of the figures of its rounds}; the plain disk first."""
     found = []
     for name in names:
-        rounds = [json.loads(path.read_text()) for path in sorted(results.glob(f"work-{name}.[0-9]*.json"))]
+        rounds = [json.loads(path.read_text()) for path in sorted(results.glob(f"work-{name}-{flush}.[0-9]*.json"))]
         if rounds:
-            jobs = {job: [statistics.median(v) for v in zip(*(r["figures"][job] for r in rounds))] for job in JOBS}
-            found.append({**rounds[0], "figures": jobs})
+            jobs = {job: list(zip(*(r["figures"][job] for r in rounds))) for job in JOBS}
+            found.append({**rounds[0], "figures": jobs, "rounds": len(rounds)})
     return found
 
 
-def write(path, names):
-    results = load(path.parent, names)
+def ratio(values, base):
+    """The quotient of the medians; in brackets the distance from the smallest of them to the largest, in hundredths."""
+    base = statistics.median(base)
+    text = f"{statistics.median(values) / base:.2f}"
+    return f"{text} [{(max(values) - min(values)) / base * 100:.0f}]" if len(values) > 1 else text
+
+
+def write(path, names, flush):
+    results = load(path.parent, names, flush)
     if not results:
         return
     plain, *others = results
     # The wall clock waits for the disk, too.
     what, i = ("time", 0) if boots.wall_clock else ("work", 1)
-    text = "## A day's work\n\n" + ("" if boots.wall_clock else __doc__.split("\n\n", 1)[1] + "\n")
+    text = f"## A day's work, flushes {flush}\n\n"
+    if flush == "honoured" and not boots.wall_clock:
+        text += __doc__.split("\n\n", 1)[1] + "\n"
     rows = []
     for job in JOBS:
         base = plain["figures"][job][i]
-        rows.append([job, f"{base:.0f}"] + [f"{result['figures'][job][i] / base:.2f}" for result in others])
+        rows.append([job, median(base, 1)] + [ratio(result["figures"][job][i], base) for result in others])
     text += table([what, f"{plain['title']}, ms", *(f"{r['title']}, times that" for r in others)], rows)
-    rows = [[job] + [f"{result['figures'][job][2]:.0f}" for result in results] for job in JOBS]
+    rows = [[job] + [f"{statistics.median(r['figures'][job][2]):.0f}" for r in results] for job in JOBS]
     text += table(["requests to the disk", *(result["title"] for result in results)], rows)
-    if others:
+    text += f"Medians of {plain['rounds']}.\n\n"
+    if others and flush == "honoured":
         path.with_name("work.svg").write_text(picture.draw_work(results, i, f"A day's work: {what}, plain ext4 is 1"))
         text += "![A day's work](work.svg)\n\n"
     path.write_text(text)

@@ -82,8 +82,8 @@ def last_release():
 class Image:
     """A disk image; sparse, and made anew unless it is there."""
 
-    def __init__(self, path, size):
-        self.path = pathlib.Path(path)
+    def __init__(self, path, size, flush=True):
+        self.path, self.flush = pathlib.Path(path), flush
         if not self.path.exists():
             with open(self.path, "wb") as f:
                 f.truncate(size)
@@ -99,7 +99,7 @@ class Image:
     def backend(self, number=0, read_only=False, aio="threads"):
         """QEMU's words for the image alone, ready to be plugged in."""
         file = f"file.driver=file,file.aio={aio},file.filename={self.path},file.locking=off"
-        access = f"discard=unmap,read-only={'on' if read_only else 'off'}"
+        access = f"discard=unmap,read-only={'on' if read_only else 'off'},cache.no-flush={'off' if self.flush else 'on'}"
         return ["-blockdev", f"driver=raw,node-name=scratch{number},{access},{file}"]
 
     def device(self, number=0, serial="ccvm-scratch", read_only=False, driver="virtio-blk-pci", aio="threads", **properties):
