@@ -54,6 +54,7 @@ stdenv.mkDerivation (finalAttrs: {
     (lib.mesonEnable "guest" (!forHost))
     (lib.mesonBool "host" forHost)
     (lib.mesonEnable "man" true)
+    (lib.mesonEnable "selinux" false)
     (lib.mesonEnable "tests" false)
   ]
   ++ lib.optionals (!forHost) [

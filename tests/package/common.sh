@@ -34,18 +34,19 @@ drop_packagers() {
 	sed -E 's/^\.?//; \,^/usr/share/(doc/[^/]*/[^/]*|licenses/.*|libalpm/.*)$,d; \,^/usr/lib/\.build-id/,d' | sort
 }
 
-# The packages $1 hold what meson installs with the arguments behind. list_package and $build are the caller's.
+# The packages named in $1 hold what meson installs with the arguments behind. list_package and $build are the caller's.
 same_files() {
-	local packages=$1 package
+	local names=$1 package
 	shift
 	list_meson "$build" "$@" >"$scratch/expected" || return 1
 	[[ -s $scratch/expected ]] || return 1
-	for package in $packages; do list_package "$package" || return 1; done | drop_packagers | diff --unified "$scratch/expected" -
+	for package in $names; do list_package "$package" || return 1; done | drop_packagers | diff --unified "$scratch/expected" -
 }
 
 # Neither forgotten by the tags nor shipped twice.
+packages='ccvm-scratch ccvm-scratch-dracut ccvm-scratch-host'
 complete() {
-	same_files 'ccvm-scratch ccvm-scratch-dracut ccvm-scratch-host'
+	same_files "$packages"
 }
 
 # The command of README.md that begins with the words $1, in a block or in backquotes.
