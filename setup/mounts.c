@@ -203,19 +203,21 @@ static int replace_private(const Config *c, const OldPools *old, int namespace, 
         return tree < 0 ? tree : attach_in(namespace, mnt_fs_get_target(fs), tree, old);
 }
 
-static void replace_in_namespace(const Config *c, const OldPools *old, const char *pid) {
+/* own: the number of this process's namespace. */
+static void replace_in_namespace(const Config *c, const OldPools *old, uint64_t pid, ino_t own) {
         _cleanup_table_ struct libmnt_table *table = NULL;
         _cleanup_iter_ struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         char mountinfo[64], path[64];
         _cleanup_close_ int namespace = -EBADF;
         struct libmnt_fs *fs;
-        struct stat st, own;
+        struct stat st;
 
-        snprintf(mountinfo, sizeof(mountinfo), "/proc/%s/mountinfo", pid);
-        snprintf(path, sizeof(path), "/proc/%s/ns/mnt", pid);
+        snprintf(mountinfo, sizeof(mountinfo), "/proc/%" PRIu64 "/mountinfo", pid);
+        snprintf(path, sizeof(path), "/proc/%" PRIu64 "/ns/mnt", pid);
+        if (stat(path, &st) < 0 || st.st_ino == own)
+                return;
         namespace = open(path, O_RDONLY | O_CLOEXEC);
-        if (namespace < 0 || fstat(namespace, &st) < 0 || stat("/proc/self/ns/mnt", &own) < 0 ||
-            st.st_ino == own.st_ino)
+        if (namespace < 0)
                 return;
         table = mnt_new_table_from_file(mountinfo);
         while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0) {
@@ -225,19 +227,22 @@ static void replace_in_namespace(const Config *c, const OldPools *old, const cha
                         continue;
                 r = replace_private(c, old, namespace, fs);
                 if (r < 0)
-                        log_warning_errno(r, "Failed to replace the private '%s' of process %s",
+                        log_warning_errno(r, "Failed to replace the private '%s' of process %" PRIu64,
                                           mnt_fs_get_target(fs), pid);
         }
 }
 
 void mounts_replace(const Config *c, const OldPools *old, bool over) {
         _cleanup_closedir_ DIR *d = opendir("/proc");
+        struct stat own;
         uint64_t pid;
 
         mount_directories(c, "", old, over);
+        if (stat("/proc/self/ns/mnt", &own) < 0)
+                return;
         for (struct dirent *e; d && (e = readdir(d));)
                 if (parse_unsigned(e->d_name, INT32_MAX, &pid) >= 0)
-                        replace_in_namespace(c, old, e->d_name);
+                        replace_in_namespace(c, old, pid, own.st_ino);
 }
 
 void mounts_abandon(const Config *c, const OldPools *old) {

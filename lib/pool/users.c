@@ -215,13 +215,22 @@ static bool look_at_maps(Search *s, const char *process) {
         return false;
 }
 
+/* Tells whether the process is the kernel's, as most are: it runs no file. */
+static bool is_kernel_thread(const char *process) {
+        _cleanup_free_ char *path = NULL;
+        char target[1];
+
+        return asprintf(&path, "%s/exe", process) >= 0 && readlink(path, target, sizeof(target)) < 0 &&
+               errno == ENOENT;
+}
+
 /* Tells of one file or directory of a process that is on the pool. */
 static void look_at_files(Search *s, const char *process) {
         _cleanup_(globfree) glob_t links = {};
         _cleanup_free_ char *pattern = NULL;
 
-        if (atoi(process + strlen(PROC)) == getpid() || look_at_maps(s, process) ||
-            asprintf(&pattern, "%s/{cwd,root,fd/*}", process) < 0 ||
+        if (atoi(process + strlen(PROC)) == getpid() || is_kernel_thread(process) ||
+            look_at_maps(s, process) || asprintf(&pattern, "%s/{cwd,root,fd/*}", process) < 0 ||
             glob(pattern, GLOB_BRACE | GLOB_NOSORT, NULL, &links) != 0)
                 return;
         for (size_t i = 0; i < links.gl_pathc; i++) {
