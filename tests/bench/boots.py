@@ -47,7 +47,7 @@ ask up
 section manager; systemctl show | grep Monotonic
 section up; systemctl show multi-user.target -P ActiveEnterTimestampMonotonic
 section unit; systemctl show @UNIT@ -p MemoryPeak,Result
-section mounted; lsblk -no TYPE /dev/block/$(findmnt -no MAJ:MIN @MOUNT@)
+section mounted; lsblk -dno TYPE $(readlink -f $(findmnt -nvo SOURCE @MOUNT@))
 section status; cat /run/ccvm-scratch/status.json
 section journal; journalctl -b -o json --no-pager _PID=1 \
     --output-fields=MESSAGE,MESSAGE_ID,UNIT,JOB_RESULT,_SOURCE_REALTIME_TIMESTAMP
