@@ -27,6 +27,7 @@ def parse_arguments(names):
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"which; all if none is given: {', '.join(names)}")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="boots of each variant of the README, and of each that is named; of the others one (5)")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="runs of fio and of the day's work (3)")
+    parser.add_argument("--flushes", default=",".join(FLUSHES), help=f"what the host does with flushes, for fio and the day's work: {', '.join(FLUSHES)}; both")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="guests at a time, but for fio; their clock is not the host's (1)")
     parser.add_argument("--quick", action="store_true", help="one boot of each of the first variants, no idle minute")
     parser.add_argument("--keep", action="store_true", help="keep the boots of earlier runs of this image, make only the others")
@@ -40,6 +41,8 @@ def parse_arguments(names):
         parser.error("--kvm: cannot open /dev/kvm; leave it out to count instructions")
     if unknown := set(arguments.parts) - {"boot", "speed", "work", "cost", "sizes", "profile"}:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if unknown := set(arguments.flushes.split(",")) - set(FLUSHES):
+        parser.error(f"no such way with flushes: {', '.join(sorted(unknown))}")
     if unknown := set(arguments.variants) - set(names):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
     return arguments
@@ -105,7 +108,8 @@ def main():
                 if n == 1 or chosen or name in variants.OFTEN
             ]
     for n in range(1, arguments.runs + 1):
-        for word, flush in FLUSHES.items():
+        for word in arguments.flushes.split(","):
+            flush = FLUSHES[word]
             for name in disks:
                 if "speed" in arguments.parts:
                     function = functools.partial(measure_speed, name, flush)
