@@ -14,31 +14,22 @@
 #define DROP_IN ".d/50-ccvm-scratch.conf"
 #define POWER_OFF "FailureAction=poweroff-force\n"
 
-/* Gives the path of the pool's ith mount in the system, or NULL if it has fewer. The caller frees it. */
-static char *find_mount(const Writer *w, size_t i) {
-        static const char *const nix[] = { "/nix/.rw-store", "/nix/store" };
-        const Config *c = w->config;
-
-        if (i < c->n_mounts)
-                return writer_resolve(w, c->mounts[i].path);
-        i -= c->n_mounts;
-        return c->nix_store != NIX_STORE_NO && i < ELEMENTSOF(nix) ? text_copy(nix[i]) : NULL;
-}
-
 /* Lists lines "KEY=UNIT" for the mounts of the pool, with written only for those that have a unit of ours.
  * The caller frees it. */
 static char *list_mounts(const Writer *w, const char *key, bool written) {
+        static const char *const nix[] = { "/nix/.rw-store", "/nix/store" };
+        size_t n = w->config->n_mounts, n_nix = w->config->nix_store == NIX_STORE_NO ? 0 : ELEMENTSOF(nix);
         char *text = text_copy("");
 
-        for (size_t i = 0;; i++) {
-                _cleanup_free_ char *path = find_mount(w, i);
-                if (!path)
-                        return text;
-                _cleanup_free_ char *unit = unit_name_from_path(path, ".mount"),
+        for (size_t i = 0; i < n + n_nix; i++) {
+                _cleanup_free_ char *path = i < n ? writer_resolve(w, w->config->mounts[i].path)
+                                                  : text_copy(nix[i - n]),
+                                    *unit = unit_name_from_path(path, ".mount"),
                                     *file = text_format("%s/%s", w->directory, unit ?: "");
                 if (unit && (!written || access(file, F_OK) >= 0))
                         text_append(&text, "%s=%s\n", key, unit);
         }
+        return text;
 }
 
 /* Lists lines "KEY=" by which what is on the pool gets the labels of where it is mounted, where there is a
@@ -133,23 +124,23 @@ static char *list_conditions(const Writer *w) {
         char *text = text_copy("# The program runs if something is missing.\n"
                                "ConditionPathExists=|!" STATUS_PATH "\n");
 
-        for (size_t i = 0;; i++) {
-                _cleanup_free_ char *path = find_mount(w, i);
-                if (!path)
-                        return text;
-                _cleanup_free_ char *escaped = specifier_escape(path);
+        for (size_t i = 0; i < w->config->n_mounts; i++) {
+                _cleanup_free_ char *path = writer_resolve(w, w->config->mounts[i].path),
+                                    *escaped = specifier_escape(path);
                 text_append(&text, "ConditionPathIsMountPoint=|!%s\n", escaped);
         }
+        return text;
 }
 
 /* The look at what has become of the mounts, in the system: when each of ours is there or has failed (what
  * somebody else mounts is looked at as it is then), and, but where one of them may come late, before anybody
  * uses them. If all are ours the service manager sees by itself whether there is anything to say; but not
- * where what is missing powers off. */
+ * where what is missing powers off, nor of /nix/store, which may be a mount point without us. */
 static void write_check(Writer *w) {
         _cleanup_free_ char *after = list_mounts(w, "After", true), *all = list_mounts(w, "After", false),
                             *conditions = list_conditions(w);
-        bool sure = streq(after, all) && config_fallback(w->config) != FALLBACK_FAIL;
+        bool sure = streq(after, all) && config_fallback(w->config) != FALLBACK_FAIL &&
+                    w->config->nix_store == NIX_STORE_NO;
 
         unit_write(w, CHECK_SERVICE DROP_IN, "[Unit]\n%s%s%s%s", after,
                    has_late_mount(w) ? "" : "Before=sysinit.target\n", power_off(w->config),
