@@ -4,6 +4,7 @@
 
 #include "text.h"
 
+/* Of the initrd, by the dracut module. */
 #define MODULES PROGRAM_DIR "/modules"
 
 /* virtio-blk, NVMe, MMC and USB show the serial as it is, on the disk or above it. For SCSI and SATA

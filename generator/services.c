@@ -8,7 +8,6 @@
 #include "mounts.h"
 #include "text.h"
 
-/* Of the initrd, by the dracut module. */
 #define CHECK_SERVICE "ccvm-scratch-check.service"
 #define LUKS_SERVICE "ccvm-scratch-luks.service"
 #define DROP_IN ".d/50-ccvm-scratch.conf"

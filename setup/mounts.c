@@ -214,10 +214,8 @@ static void replace_in_namespace(const Config *c, const OldPools *old, uint64_t 
 
         snprintf(mountinfo, sizeof(mountinfo), "/proc/%" PRIu64 "/mountinfo", pid);
         snprintf(path, sizeof(path), "/proc/%" PRIu64 "/ns/mnt", pid);
-        if (stat(path, &st) < 0 || st.st_ino == own)
-                return;
         namespace = open(path, O_RDONLY | O_CLOEXEC);
-        if (namespace < 0)
+        if (namespace < 0 || fstat(namespace, &st) < 0 || st.st_ino == own)
                 return;
         table = mnt_new_table_from_file(mountinfo);
         while (table && iter && mnt_table_next_fs(table, iter, &fs) == 0) {
