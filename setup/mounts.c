@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <sched.h>
 
+#include "beneath.h"
 #include "fileio.h"
 #include "log.h"
 #include "mountcalls.h"
@@ -56,13 +57,14 @@ static int detach(int place) {
         return umount2(path, MNT_DETACH) < 0 ? -errno : 0;
 }
 
-/* Mounts tree on place, or below the mount that place is, which is then detached. A kernel that cannot do
- * this has the old one stay below the new one. */
-static int attach(int tree, int place, bool instead) {
+/* Mounts tree on place, or instead of the mount that place is, which is at path. Where the kernel cannot do
+ * this the old one stays below the new one. */
+static int attach(int tree, int place, const char *path, bool instead) {
         const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+        int r = instead ? beneath_attach(tree, place, path) : -EOPNOTSUPP;
 
-        if (instead && move_mount(tree, "", place, "", flags | MOVE_MOUNT_BENEATH) >= 0)
-                return detach(place);
+        if (r != -EOPNOTSUPP)
+                return r < 0 ? r : detach(place);
         return move_mount(tree, "", place, "", flags) < 0 ? -errno : 0;
 }
 
@@ -114,7 +116,7 @@ static void mount_directory(const char *root, const DirSpec *d, const OldPools *
                 return;
         r = tree = clone_directory(d->path, d);
         if (r >= 0)
-                r = attach(tree, place, is_old(old, top));
+                r = attach(tree, place, path, is_old(old, top));
         if (r < 0)
                 log_error_errno(r, "Failed to mount the pool on '%s'", d->path);
 }
@@ -180,7 +182,7 @@ static int attach_in(int namespace, const char *target, int tree, const OldPools
                 return -errno;
         r = place = open_old(target, old);
         if (place >= 0)
-                r = attach(tree, place, true);
+                r = attach(tree, place, target, true);
         /* Nothing that follows may happen in the namespace of a service. */
         if (setns(own, CLONE_NEWNS) < 0)
                 abort();

@@ -14,7 +14,7 @@ dev_t mounted_at(const char *path) {
         return fs ? mnt_fs_get_devno(fs) : 0;
 }
 
-static struct libmnt_fs *find_id(struct libmnt_table *table, int id) {
+struct libmnt_fs *mounted_find_id(struct libmnt_table *table, int id) {
         _cleanup_iter_ struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
         struct libmnt_fs *fs;
 
@@ -24,12 +24,17 @@ static struct libmnt_fs *find_id(struct libmnt_table *table, int id) {
         return NULL;
 }
 
-/* Asks the kernel itself about fd, as a file system that has failed does not answer. */
-dev_t mounted_by(int fd, const char *path) {
+/* Asks the kernel itself, as a file system that has failed does not answer. */
+struct libmnt_fs *mounted_find(struct libmnt_table *table, int fd) {
         _cleanup_free_ char *text = attribute_read("/proc/self/fdinfo/%i", fd);
-        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
         const char *id = text ? strstr(text, "mnt_id:") : NULL;
-        struct libmnt_fs *fs = id && table ? find_id(table, atoi(id + strlen("mnt_id:"))) : NULL;
+
+        return id ? mounted_find_id(table, atoi(id + strlen("mnt_id:"))) : NULL;
+}
+
+dev_t mounted_by(int fd, const char *path) {
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        struct libmnt_fs *fs = table ? mounted_find(table, fd) : NULL;
 
         return fs && streq(mnt_fs_get_target(fs), path) ? mnt_fs_get_devno(fs) : 0;
 }
@@ -69,7 +74,7 @@ static int is_on(struct libmnt_table *table, const char *path, dev_t pool) {
         struct statx sx;
 
         if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_MNT_ID, &sx) >= 0)
-                fs = find_id(table, (int) sx.stx_mnt_id);
+                fs = mounted_find_id(table, (int) sx.stx_mnt_id);
         else if (errno == EACCES)
                 fs = mnt_table_find_mountpoint(table, path, MNT_ITER_BACKWARD);
         else

@@ -20,6 +20,11 @@ DEFINE_TRIVIAL_CLEANUP_FUNC(struct libmnt_iter *, mnt_free_iter)
 #define _cleanup_table_ _cleanup_(mnt_unref_tablep)
 #define _cleanup_iter_ _cleanup_(mnt_free_iterp)
 
+/* Find the mount with this ID, and that of the file that the descriptor fd is, in the table; NULL if it is
+ * not there. The result is the table's. */
+struct libmnt_fs *mounted_find_id(struct libmnt_table *table, int id);
+struct libmnt_fs *mounted_find(struct libmnt_table *table, int fd);
+
 /* Returns the number of the pool's file system: of what is mounted on its own mount point, or if nothing
  * is, as somebody may have unmounted that alone, of the mapping in s, which does not help with btrfs. 0
  * if there is no pool. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "beneath.h"
+
+#include <sched.h>
+
+#include "macro.h"
+#include "mountcalls.h"
+#include "mounted.h"
+
+#define FLAGS (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
+
+/* Gives the ID of the mount that the mount of place is mounted on, *ret is whether that has peers and place
+ * is below its root, as what covers a root cannot be reached in a peer. */
+static int find_parent(int place, bool *ret) {
+        _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
+        struct libmnt_fs *fs = table ? mounted_find(table, place) : NULL,
+                         *parent = fs ? mounted_find_id(table, mnt_fs_get_parent_id(fs)) : NULL;
+        unsigned long propagation = 0;
+
+        if (!parent)
+                return -ENOENT;
+        (void) mnt_fs_get_propagation(parent, &propagation);
+        *ret = (propagation & MS_SHARED) && !streq(mnt_fs_get_target(fs), mnt_fs_get_target(parent));
+        return mnt_fs_get_id(parent);
+}
+
+/* Mounts tree on the directory name of the mount peer. */
+static int attach_to_peer(int tree, int peer, const char *name) {
+        _cleanup_close_ int place = -EBADF;
+
+        /* Only to be in this mount namespace: nothing can be mounted on a mount that is in none. */
+        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            move_mount(peer, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+                return -errno;
+        place = openat(peer, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return place < 0 || move_mount(tree, "", place, "", FLAGS) < 0 ? -errno : 0;
+}
+
+/* What is mounted on a mount comes to all its peers, and where one of these has a mount already, beneath
+ * that, since Linux 4.11 (1064f874abc0). So this makes a peer, which has none, in a mount namespace that is
+ * gone afterwards. */
+static int propagate(int tree, int place, const char *name) {
+        _cleanup_close_ int above = openat(place, "..", O_PATH | O_DIRECTORY | O_CLOEXEC), peer = -EBADF,
+                            own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        int r;
+
+        if (above < 0 || own < 0)
+                return -errno;
+        peer = open_tree(above, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+        if (peer < 0 || unshare(CLONE_NEWNS) < 0)
+                return -errno;
+        r = attach_to_peer(tree, peer, name);
+        if (setns(own, CLONE_NEWNS) < 0)
+                abort();
+        return r;
+}
+
+int beneath_attach(int tree, int place, const char *path) {
+        bool reachable;
+        int before, r;
+
+        if (move_mount(tree, "", place, "", FLAGS | MOVE_MOUNT_BENEATH) >= 0)
+                return 0;
+        before = find_parent(place, &reachable);
+        if (before < 0)
+                return before;
+        if (!reachable)
+                return -EOPNOTSUPP;
+        r = propagate(tree, place, strrchr(path, '/') + 1);
+        if (r < 0)
+                return r;
+        return find_parent(place, &reachable) == before ? -ESTALE : 0;
+}
