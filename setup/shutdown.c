@@ -54,12 +54,11 @@ static bool is_busy(sd_device *mapping) {
 }
 
 /* Removes the disk below the mapping with this number, as if it had been unplugged, if I/O of the mapping is
- * under way: on virtio-blk, Xen, and whatever the kernel's SCSI layer serves. Once the file system is given
- * up, dm-crypt may still hold gigabytes that it was handed before, as PID 1 calls sync(2) when a shutdown
- * begins. They cannot be called back, and nobody will read them: without a disk they fail, where else they
- * would be written. Returns when what the disk was given already is done (device_limit_queue()). 0 also
- * where the kernel cannot, as for the namespace of an NVMe controller that may have others; else what it
- * says. */
+ * under way: on virtio-blk, Xen, and whatever the kernel's SCSI layer serves. dm-crypt may hold gigabytes
+ * that it was handed, as PID 1 calls sync(2) when a shutdown begins. They cannot be called back, and nobody
+ * will read them: without a disk they fail, where else they would be written. Returns when what the disk was
+ * given already is done (device_limit_queue()). 0 also where the kernel cannot, as for the namespace of an
+ * NVMe controller that may have others; else what it says. */
 static int unplug_below(dev_t mapping) {
         _cleanup_(sd_device_unrefp) sd_device *device = NULL;
         const char *directory;
@@ -75,16 +74,16 @@ static int unplug_below(dev_t mapping) {
         return blockstack_walk(directory, unplug, NULL);
 }
 
-/* Gives up also what dm-crypt has already. */
+/* The disk first: a journal is not given up before its superblock is written, behind all that dm-crypt has. */
 static void abandon_disk(void) {
         struct stat st;
         int r;
 
         log_to_kmsg(); /* beside what the kernel says of it */
-        pool_abandon(AT_FDCWD, POOL_DIRECTORY);
         r = stat(LUKS_NODE, &st) < 0 ? -errno : unplug_below(st.st_rdev);
         if (r < 0)
                 log_warning_errno(r, "Failed to remove the disk: what is not on it yet is written first");
+        pool_abandon(AT_FDCWD, POOL_DIRECTORY);
 }
 
 int verb_shutdown(const Config *c) {
