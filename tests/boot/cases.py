@@ -219,7 +219,7 @@ def check_second(report, image):
     check(image.is_zero(), "the second disk was written to")
 
 
-@case(seconds=20)
+@case(seconds=20, oldstable=True)
 def mounts():
     """More than /scratch, each a directory of the one pool; and overlays on it, as container engines make them.
 
@@ -346,7 +346,7 @@ def iter_blocks(path, size):
     return (data[i : i + 4096] for i in range(0, len(data), 4096))
 
 
-@case(seconds=25)
+@case(seconds=25, oldstable=True)
 def btrfs():
     """It gives back what is removed two minutes later by itself, and within one as the others. On NVMe."""
     image = Image(directory() / "disk", 2 * GIB)

@@ -33,7 +33,7 @@ class Snapshot(FaultVM):
     def save(self):
         """At the point at which the guest waits for an answer."""
         self.hear("save")
-        self.qmp.execute("migrate", uri=f"file:{self.saved}")
+        self.qmp.execute("migrate", uri=f"exec:cat >{self.saved}")
         self.wait_for_migration()
         self.process.kill()
         self.process.wait()
@@ -151,7 +151,7 @@ def snapshot_then_disk():
         vm = machine(i).go_on()
         vm.plug()
         vm.hear("again")
-        vm.qmp.execute("migrate", uri=f"file:{where}/again")
+        vm.qmp.execute("migrate", uri=f"exec:cat >{where}/again")
         vm.wait_for_migration()
         vm.process.kill()
         report = vm.wait()

@@ -24,7 +24,7 @@ def digest(image):
     return hashlib.sha256(image.path.read_bytes()).hexdigest()
 
 
-@case(seconds=24, counted=True)
+@case(seconds=24, counted=True, oldstable=True)
 def marker_without_disk():
     """The host says that there is a disk, and the one that there is has another serial: not a byte of it changes."""
     image = disk(64 * MIB, b"somebody else's")

@@ -53,7 +53,7 @@ FAILING_SCRIPT = BEFORE + PLUG + AFTER + AGAIN + USE
 AT_BOOT_SCRIPT = AFTER + AGAIN + USE
 
 
-@case(seconds=25, quick=True)
+@case(seconds=25, quick=True, oldstable=True)
 def hotplug():
     """/scratch is on the disk without a reboot, and a second disk stays what it was."""
     first, second = (Image(directory() / "disk", GIB) for _ in range(2))

@@ -11,7 +11,7 @@ import re
 import subprocess
 
 from cases import DISK, GENERATED, GIB, LUKS, MIB, check_encrypted, check_nothing, check_outcome, directory, plug
-from fault import SLOT1, program, unit
+from fault import SLOT1, unit
 from machine import Root, thrown_away
 from registry import case
 from script import Script
@@ -194,7 +194,7 @@ def boot_zoo(name, initrd="initrd", remove=("nothing",), script=TELL, files=None
     return boot(name, UUID, SCSI, f"{IN_ORDER} {append}", [*zoo(), *devices], script, files, initrd, stock=True, **fields)
 
 
-@case(seconds=90)
+@case(seconds=90, oldstable=True)
 def no_harm():
     """Without a marker all devices, links and units are as without the package; a root on virtio-scsi by UUID boots.
 
@@ -238,7 +238,7 @@ EARLY = TELL + Script(("early", "cat /run/early-device")) + USE
 def beside_a_disk(without):
     """With a marker the same for each device that is not ours; and none of them stands in for a disk that is late."""
     image = Image(directory() / "disk", GIB)
-    files = unit("fault-plug.service", PLUG_UNIT, "sysinit.target") | program("/usr/sbin/losetup", "/usr/bin/sleep")
+    files = unit("fault-plug.service", PLUG_UNIT, "sysinit.target")
     devices = [*SLOT1, *image.backend()]
     report = boot_zoo("no-harm-marker", script=EARLY, files=files, devices=devices, append=f"{DISK} {MOUNTS}", meanwhile=plug(0))
     check_equal(report.line("early"), "inactive", "the disk's device unit before the disk")
@@ -252,14 +252,35 @@ def beside_a_disk(without):
     check_equal([l for l in told(without, "links") if l not in links and "dm-" not in l], [], "links that are gone")
 
 
-@case(seconds=25, quick=True)
+# A service with a private /var/tmp, which is a directory of the pool.
+LOGIND = Script(
+    (None, """in_logind() { nsenter --mount --target "$(systemctl show -P MainPID systemd-logind)" "$@"; }
+rm /scratch/mine /var/tmp/mine /tmp/x/mine /home/dev/work/mine"""),
+    ("logind", """systemctl start systemd-logind && loginctl list-sessions --no-legend; echo $?
+in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-2"""),
+    ("renew", "ccvm-scratch renew --yes 2>&1; echo $?"),
+    ("logind-renewed", """in_logind touch /var/tmp/new && in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-2
+find /run/ccvm-scratch/pool/var/tmp/systemd-private-*/tmp/new | wc -l
+systemctl is-active systemd-logind; loginctl list-sessions --no-legend; echo $?"""),
+)
+SATA_SCRIPT = USE + LOGIND
+
+
+@case(seconds=35, quick=True)
 def installed_sata():
-    """A root on SATA by-id, the scratch disk on SATA too, and all state in RAM."""
+    """A root on SATA by-id, the scratch disk on SATA too, and all state in RAM.
+
+    A renewal gives systemd-logind, which has a private /var/tmp, one on the new pool.
+    """
     image = Image(directory() / "disk", GIB)
     devices = image.device(driver="ide-hd", bus="ide.1")
-    report = boot("installed-sata", ID, SATA, f"{DISK} {MOUNTS} rw fstab=0 systemd.volatile=state", devices, USE)
+    report = boot("installed-sata", ID, SATA, f"{DISK} {MOUNTS} rw fstab=0 systemd.volatile=state", devices, SATA_SCRIPT)
     check_encrypted(report, GIB)
     check_use(report, ("tmpfs", "tmpfs"))
+    private = "/var/tmp/systemd-private"
+    check_equal(report.lines("logind"), ["0", private], "whether systemd-logind answers, and its /var/tmp")
+    check_equal(report.lines("renew"), ["0"], "renew beside systemd-logind")
+    check_equal(report.lines("logind-renewed"), [private, "1", "active", "0"], "its /var/tmp on the new pool, and itself")
 
 
 # A container of the system itself, with and without users of its own; it sees the command line of the VM. The first one
@@ -308,36 +329,16 @@ def installed_fallback():
 
 INITRAMFS_SCRIPT = Script(("initrd", "systemctl show -P InitRDTimestampMonotonic; cat /run/ccvm-scratch/attempted")) + USE
 
-# A service with a private /var/tmp, which is a directory of the pool.
-LOGIND = Script(
-    (None, """in_logind() { nsenter --mount --target "$(systemctl show -P MainPID systemd-logind)" "$@"; }
-rm /scratch/mine /var/tmp/mine /tmp/x/mine /home/dev/work/mine"""),
-    ("logind", """systemctl start systemd-logind && loginctl list-sessions --no-legend; echo $?
-in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-2"""),
-    ("renew", "ccvm-scratch renew --yes 2>&1; echo $?"),
-    ("logind-renewed", """in_logind touch /var/tmp/new && in_logind findmnt -nro FSROOT /var/tmp | tail -n 1 | cut -d- -f1-2
-find /run/ccvm-scratch/pool/var/tmp/systemd-private-*/tmp/new | wc -l
-systemctl is-active systemd-logind; loginctl list-sessions --no-legend; echo $?"""),
-)
-INITRAMFS_SCRIPT += LOGIND
 
-
-@case(seconds=25)
+@case(seconds=25, oldstable=True)
 def installed_initramfs_tools():
-    """Debian's default initrd: neither systemd nor anything of ours is in it, and all is done in the real root.
-
-    A renewal gives systemd-logind, which has a private /var/tmp, one on the new pool.
-    """
+    """Debian's default initrd: neither systemd nor anything of ours is in it, and all is done in the real root."""
     devices = Image(directory() / "disk", GIB).device()
     append = f"{DISK} {MOUNTS}"
     report = boot("installed-initramfs-tools", UUID, SCSI, append, devices, INITRAMFS_SCRIPT, initrd="initrd-debian")
     check_encrypted(report, GIB)
     check_use(report)
     check_equal(report.lines("initrd"), ["0", "system"], "start of systemd in an initrd, and where the pool was set up")
-    private = "/var/tmp/systemd-private"
-    check_equal(report.lines("logind"), ["0", private], "whether systemd-logind answers, and its /var/tmp")
-    check_equal(report.lines("renew"), ["0"], "renew beside systemd-logind")
-    check_equal(report.lines("logind-renewed"), [private, "1", "active", "0"], "its /var/tmp on the new pool, and itself")
 
 
 # The root has no WWN, without which multipathd takes nothing.

@@ -228,5 +228,5 @@ def arguments(machine, place, console):
     if machine.generation is not None:
         words += ["-device", f"vmgenid,guid=00000000-0000-0000-0000-{machine.generation:012}"]
     if machine.incoming:
-        words += ["-incoming", f"file:{machine.incoming}"]
+        words += ["-incoming", f"exec:cat {machine.incoming}"]  # "file:" from QEMU 8.2 on
     return words

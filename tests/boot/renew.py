@@ -121,7 +121,7 @@ USERS = [
 ]
 
 
-@case(seconds=60, quick=True, counted=True)
+@case(seconds=60, quick=True, counted=True, oldstable=True)
 def renew():
     """Also after a wipe and from the fallback; who uses it is named; and what fails on the way ends in the fallback."""
     image = Image(directory() / "disk", 20 * GIB)

@@ -235,7 +235,8 @@ class VM:
         check((self.machine.guest / "vmlinuz").exists(), "there is no guest image: tests/run makes it and sets $CCVM_GUEST")
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            self.command(),
+            # A case that fails, or is killed, leaves no VM behind.
+            ["setpriv", "--pdeathsig=KILL", *self.command()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

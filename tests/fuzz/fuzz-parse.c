@@ -50,16 +50,17 @@ static void check_size(const char *text, uint64_t unit) {
                     (!*end || (suffix && (!end[1] || strcasecmp(end + 1, "ib") == 0)));
         for (const char *s = suffixes; suffix && s <= suffix; s++)
                 unit = s == suffixes ? 1024 : unit * 1024;
-        unsigned __int128 expected = (unsigned __int128) number * unit;
+        uint64_t expected;
+        bool large = __builtin_mul_overflow(number, unit, &expected) || expected > INT64_MAX;
 
         if (r < 0) {
                 CHECK(n == 4711);
                 CHECK(r == -EINVAL || r == -ERANGE);
-                CHECK(!good || errno == ERANGE || expected > INT64_MAX);
+                CHECK(!good || errno == ERANGE || large);
                 return;
         }
         CHECK(good && errno == 0);
-        CHECK(n == expected && n <= INT64_MAX);
+        CHECK(n == expected && !large);
 
         snprintf(bytes, sizeof(bytes), "%" PRIu64, n);
         CHECK(parse_size(bytes, 1, &again) == 0 && again == n);
