@@ -2,6 +2,7 @@
 
 #include "leaks.h"
 
+#include <glob.h>
 #include <libmount.h>
 
 #include "fileio.h"
@@ -63,4 +64,22 @@ const char *leaks_find_pool(const char *root) {
                 return NULL;
         return "swap is not encrypted, and what is in the pool gets there: this kernel cannot keep a tmpfs "
                "from it (/proc/swaps)";
+}
+
+/* A device that the driver has taken, as ccvm-scratch-clone.service looks for it. */
+static bool has_generation_id(const char *root, const char *bus) {
+        _cleanup_free_ char *pattern = NULL;
+        glob_t found = {};
+        bool has = asprintf(&pattern, "%s/sys/bus/%s/drivers/vmgenid/*[.:]*", root, bus) >= 0 &&
+                   glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+
+        globfree(&found);
+        return has;
+}
+
+const char *leaks_find_clone(const char *root) {
+        if (has_generation_id(root, "acpi") || has_generation_id(root, "platform"))
+                return NULL;
+        return "no clone is noticed, whatever OnClone= says: the hypervisor gives no generation ID, or the "
+               "kernel has no driver for it (CONFIG_VMGENID)";
 }

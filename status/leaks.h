@@ -17,3 +17,6 @@ size_t leaks_find(const char *root, const char *ret[static LEAKS_MAX]);
 /* A sentence if the mounted pool is in RAM that gets to such a swap device, else NULL: before Linux 6.4 a
  * tmpfs cannot be kept from that. */
 const char *leaks_find_pool(const char *root);
+
+/* A sentence if nothing can tell that the virtual machine goes on from a snapshot, else NULL. */
+const char *leaks_find_clone(const char *root);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "config.h"
 #include "health.h"
 #include "jsonbuild.h"
 #include "leaks.h"
@@ -195,6 +196,13 @@ static void print_refused(const Refusals *refused) {
         }
 }
 
+/* What it does by default, to tell, asks for no warning. */
+static bool acts_on_clones(void) {
+        _cleanup_(config_done) Config c = {};
+
+        return config_load_text(&c, CONFIG_PATH) >= 0 && c.on_clone != ON_CLONE_WARN;
+}
+
 static void print_warnings(const Status *s) {
         const char *leaks[LEAKS_MAX];
         size_t n = leaks_find("", leaks);
@@ -205,6 +213,8 @@ static void print_warnings(const Status *s) {
                 print_string("Warning",
                              "the CPU has no instructions for SHA-256, and Integrity= makes reading "
                              "and writing several times slower");
+        if (acts_on_clones())
+                print_string("Warning", leaks_find_clone(""));
 }
 
 static void print_health(const Status *s, Health health) {

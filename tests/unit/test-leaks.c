@@ -63,10 +63,19 @@ static void test_pool(void **state) {
         }
 }
 
+static void test_clone(void **state) {
+        assert_non_null(leaks_find_clone(root));
+        put("/sys/bus/acpi/drivers/vmgenid/uevent", ""); /* a driver without a device */
+        assert_non_null(leaks_find_clone(root));
+        put("/sys/bus/acpi/drivers/vmgenid/QEMUVGID:00", "");
+        assert_null(leaks_find_clone(root));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_leaks),
                 cmocka_unit_test(test_pool),
+                cmocka_unit_test(test_clone),
         };
 
         return cmocka_run_group_tests(tests, make_root, remove_root);
