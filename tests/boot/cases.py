@@ -438,16 +438,16 @@ LEFT = Script(
 @case(seconds=26)
 def twice():
     """The same image in two boots: another key and another header, and nothing of the first is left to read."""
-    image = Image(directory() / "disk", 64 * MIB)
+    image = Image(directory() / "disk", 96 * MIB)
     append = f"{DISK} ccvm.nix=upper ccvm.discard=no"
     first = VM("twice-1", append, image.device(), WRITE_CANARY).run()
-    check_encrypted(first, 64 * MIB)
+    check_encrypted(first, 96 * MIB)
     check(int(first.line("on-mapping")) > 100000, "the canary is not on the mapping, so the search proves nothing")
     check_equal(count(image.path, CANARY[:15]), 0, "canaries in the image")
 
     # Only what the second file system writes has changed: the canary's blocks are there still, under the old key.
     second = VM("twice-2", append, image.device(), LEFT).run()
-    check_encrypted(second, 64 * MIB)
+    check_encrypted(second, 96 * MIB)
     check_equal(second.line("on-mapping"), "0", "canaries of the first boot on the mapping of the second")
     check_equal(second.lines("left"), [], "files of the first boot")
     check(first.status["uuid"] != second.status["uuid"], "both boots have the same LUKS UUID")
@@ -484,14 +484,14 @@ def wipe():
 
     While the disk stalls the wipe waits in time, leaves all as it was, and can be repeated.
     """
-    image = Image(directory() / "disk", 64 * MIB)
+    image = Image(directory() / "disk", 96 * MIB)
 
     def stall(vm):
         vm.throttle("slow")
         vm.throttle("slow")
 
     report = VM("wipe", f"{DISK} ccvm.nix=overlay", image.device(id="slow"), WIPE_SCRIPT, meanwhile=stall).run()
-    check_encrypted(report, 64 * MIB)
+    check_encrypted(report, 96 * MIB)
     check(int(report.line("on-mapping")) > 100000, "the canary was not there before")
     refused = "ccvm-scratch: wipe destroys all data on the scratch disk; without a terminal give --yes"
     check_equal(report.lines("refused"), [refused, "2"], "wipe without --yes")
