@@ -96,7 +96,9 @@ def _(place):
         env = place.environment("exit 0", "encrypted\n", PATH=f"{place.path}:{os.environ['PATH']}")
         command = ["sh", "-c", example.replace("\\\\", "\\")]  # scdoc's own escape
         result = subprocess.run(command, env=env, cwd=place.path, check=False, capture_output=True, text=True)
-        equal((example, result.returncode, result.stderr), (example, 0, ""))
+        # The machine of the tests need not have as much room.
+        said = [line for line in result.stderr.splitlines() if " MiB are free in " not in line]
+        equal((example, result.returncode, said), (example, 0, []))
         equal(place.image()[2], int(re.search(r"--vm-disk-size=(\d+)", example).group(1)) * GIB)
     equal((place.path / "job1.status").read_text(), "encrypted\n")
 

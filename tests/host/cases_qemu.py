@@ -14,7 +14,7 @@ def has_genid(qemu):
 
 def check_machine(place, program, machine, disk="virtio-blk-pci", serial="virtio-serial-pci"):
     """The disk and the port as they are to be, under a sandbox."""
-    qemu = Qemu(place, (program, "-M", machine, "-nodefaults"), "--vm-disk-size=20", f"--status-file={place.status}")
+    qemu = Qemu(place, (program, "-M", machine, "-nodefaults"), "--vm-disk-size=1", f"--status-file={place.status}")
     text = qemu.ask("info block") + qemu.ask("info iothreads") + qemu.ask("info qtree")
     equal("ccvm-scratch-io:" in text, not machine.startswith("microvm"))
     for words in (
