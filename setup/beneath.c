@@ -10,8 +10,8 @@
 
 #define FLAGS (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 
-/* Gives the ID of the mount that the mount of place is mounted on, *ret is whether that has peers and place
- * is below its root, as what covers a root cannot be reached in a peer. */
+/* Returns the ID of the mount on which the mount of place lies. *ret tells whether propagate() can get
+ * there: that mount has to have peers, and place must not cover its root, which is out of reach in a peer. */
 static int find_parent(int place, bool *ret) {
         _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
         struct libmnt_fs *fs = table ? mounted_find(table, place) : NULL,
@@ -25,11 +25,11 @@ static int find_parent(int place, bool *ret) {
         return mnt_fs_get_id(parent);
 }
 
-/* Mounts tree on the directory name of the mount peer. */
+/* Mounts tree on the directory name of the mount peer, in a mount namespace of this process's own. */
 static int attach_to_peer(int tree, int peer, const char *name) {
         _cleanup_close_ int place = -EBADF;
 
-        /* Only to be in this mount namespace: nothing can be mounted on a mount that is in none. */
+        /* Nothing can be mounted on a mount that is in no namespace: peer goes on top of this one's root. */
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             move_mount(peer, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
                 return -errno;
@@ -37,9 +37,9 @@ static int attach_to_peer(int tree, int peer, const char *name) {
         return place < 0 || move_mount(tree, "", place, "", FLAGS) < 0 ? -errno : 0;
 }
 
-/* What is mounted on a mount comes to all its peers, and where one of these has a mount already, beneath
- * that, since Linux 4.11 (1064f874abc0). So this makes a peer, which has none, in a mount namespace that is
- * gone afterwards. */
+/* Mounts tree on name in a peer of the mount that place lies on, in a namespace that is gone afterwards.
+ * Nothing is mounted in that peer. From there the mount propagates to all others, and goes beneath what they
+ * have at its place already, since Linux 4.11 (1064f874abc0). */
 static int propagate(int tree, int place, const char *name) {
         _cleanup_close_ int above = openat(place, "..", O_PATH | O_DIRECTORY | O_CLOEXEC), peer = -EBADF,
                             own = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
