@@ -194,17 +194,13 @@ static void write_renew(Writer *w) {
 
 /* What only a disk needs in the system: its end, the look at its health, and what can come in between. */
 static void write_around_disk(Writer *w) {
-        static const char watch[] = "ccvm-scratch-clone.service";
         _cleanup_free_ char *before = list_mounts(w, "Before", false);
 
         unit_write(w, "ccvm-scratch-shutdown.service" DROP_IN, "[Unit]\n%s", before);
         enable_for_disk(w, "ccvm-scratch-shutdown.service", "sysinit.target");
         enable_for_disk(w, "ccvm-scratch-health.timer", "timers.target");
         write_renew(w);
-        /* The watch for clones: early, and once more, if the driver's module has come meanwhile. */
-        enable_for_disk(w, watch, "sysinit.target");
-        if (!w->config->hotplug)
-                unit_enable(w, UNIT_DIR, watch, "multi-user.target");
+        enable_for_disk(w, "ccvm-scratch-clone.service", "sysinit.target");
 }
 
 /* What a pool in the system has need of, however it comes. */
