@@ -36,8 +36,9 @@ static const char match[] =
         "# thirds of what the set-up would take go into checking their signatures.\n"
         "ACTION==\"add\", RUN{builtin}+=\"kmod load dm_crypt%2$s\"\n"
         "# In the initrd they are where the kernel does not look. By the aliases by which it asks: some\n"
-        "# CPUs have one of them only, and some kernels have them built in.\n"
-        "ACTION==\"add\", TEST==\"" MODULES "\", RUN+=\"/sbin/modprobe --dirname=" MODULES
+        "# CPUs have one of them only, and some kernels have them built in. PROGRAM, as udev warns of a RUN\n"
+        "# that fails, and modprobe does for what is built in.\n"
+        "ACTION==\"add\", TEST==\"" MODULES "\", PROGRAM==\"/sbin/modprobe --dirname=" MODULES
         " --all --quiet dm-crypt crypto-aes crypto-aes-all crypto-xts(aes)\"\n";
 
 static const char start_service[] =
