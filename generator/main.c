@@ -64,7 +64,8 @@ static void write_below(const char *root, const char *name, const char *text) {
                 log_warning_errno(r, "Failed to write '%s'", name);
 }
 
-/* NixOS binds /run for the real root, without what is mounted below it, as the credentials are. */
+/* For who finds none: NixOS binds /run for the real root, without what is mounted below it, as the credentials
+ * are; and at a soft-reboot systemd 255 unmounts them. */
 static void copy_credentials(const ConfigSources *s) {
         if (s->conf.text)
                 write_below(s->root, CREDENTIALS_PATH "/ccvm.conf", s->conf.text);
@@ -151,8 +152,7 @@ static bool run(const char *directory) {
                 log_warning("A disk is attached, but Mounts= is empty and NixStore=no: it is not used.");
                 return true;
         }
-        if (in_initrd())
-                copy_credentials(&sources);
+        copy_credentials(&sources);
         return write_all(&c, &sources, directory);
 }
 

@@ -267,7 +267,7 @@ int config_load_text(Config *c, const char *path) {
         return r;
 }
 
-/* path: of the initrd's copy, with the credential's name at its end. */
+/* path: of the generator's copy, with the credential's name at its end. */
 static ConfigText read_credential(const char *root, const char *credentials, bool in_initrd,
                                   const char *path) {
         ConfigText t = {};

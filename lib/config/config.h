@@ -88,7 +88,7 @@ typedef struct ConfigSources {
 } ConfigSources;
 
 /* Finds the sources of the system below root, "" for this one: the credentials in the directory credentials
- * (NULL: not passed on) or, but for the initrd, as the initrd has copied them; the kernel command line, or
+ * (NULL: not passed on) or, but for the initrd, as the generator has copied them; the kernel command line, or
  * $SYSTEMD_PROC_CMDLINE, as systemd's generators have it in tests; and what an initrd has left. The caller
  * calls config_sources_done(). */
 void config_find_sources(ConfigSources *s, const char *root, const char *credentials, bool in_initrd);

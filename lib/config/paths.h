@@ -8,7 +8,7 @@
 #define STATUS_DIRECTORY "/run/ccvm-scratch"
 
 /* What was asked for, by ccvm-scratch-generator: the options in force, as a config file; what of them was
- * refused (refusals.h), here and in the initrd; and copies of the initrd's credentials. */
+ * refused (refusals.h), here and in the initrd; and copies of the credentials. */
 #define CONFIG_PATH STATUS_DIRECTORY "/config"
 #define REFUSED_PATH STATUS_DIRECTORY "/refused"
 #define REFUSED_BY_INITRD_PATH STATUS_DIRECTORY "/refused-by-initrd"
