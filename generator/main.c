@@ -64,8 +64,8 @@ static void write_below(const char *root, const char *name, const char *text) {
                 log_warning_errno(r, "Failed to write '%s'", name);
 }
 
-/* For who finds none: NixOS binds /run for the real root, without what is mounted below it, as the credentials
- * are; and at a soft-reboot systemd 255 unmounts them. */
+/* For a generator that runs later and finds no credentials: NixOS binds /run for the real root without the
+ * mounts below it, and systemd 255 unmounts them at a soft-reboot. */
 static void copy_credentials(const ConfigSources *s) {
         if (s->conf.text)
                 write_below(s->root, CREDENTIALS_PATH "/ccvm.conf", s->conf.text);

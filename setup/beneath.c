@@ -10,19 +10,18 @@
 
 #define FLAGS (MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)
 
-/* Returns the ID of the mount on which the mount of place lies. *ret tells whether propagate() can get
+/* Returns the ID of the mount on which the mount of place lies, or -EOPNOTSUPP if propagate() cannot get
  * there: that mount has to have peers, and place must not cover its root, which is out of reach in a peer. */
-static int find_parent(int place, bool *ret) {
+static int find_parent(int place) {
         _cleanup_table_ struct libmnt_table *table = mnt_new_table_from_file(MOUNT_TABLE);
         struct libmnt_fs *fs = table ? mounted_find(table, place) : NULL,
                          *parent = fs ? mounted_find_id(table, mnt_fs_get_parent_id(fs)) : NULL;
         unsigned long propagation = 0;
 
-        if (!parent)
-                return -ENOENT;
+        if (!parent || streq(mnt_fs_get_target(fs), mnt_fs_get_target(parent)))
+                return -EOPNOTSUPP;
         (void) mnt_fs_get_propagation(parent, &propagation);
-        *ret = (propagation & MS_SHARED) && !streq(mnt_fs_get_target(fs), mnt_fs_get_target(parent));
-        return mnt_fs_get_id(parent);
+        return propagation & MS_SHARED ? mnt_fs_get_id(parent) : -EOPNOTSUPP;
 }
 
 /* Mounts tree on the directory name of the mount peer, in a mount namespace of this process's own. */
@@ -57,18 +56,15 @@ static int propagate(int tree, int place, const char *name) {
 }
 
 int beneath_attach(int tree, int place, const char *path) {
-        bool reachable;
-        int before, r;
+        int parent, r;
 
         if (move_mount(tree, "", place, "", FLAGS | MOVE_MOUNT_BENEATH) >= 0)
                 return 0;
-        before = find_parent(place, &reachable);
-        if (before < 0)
-                return before;
-        if (!reachable)
-                return -EOPNOTSUPP;
+        parent = find_parent(place);
+        if (parent < 0)
+                return parent;
         r = propagate(tree, place, strrchr(path, '/') + 1);
         if (r < 0)
                 return r;
-        return find_parent(place, &reachable) == before ? -ESTALE : 0;
+        return find_parent(place) == parent ? -ESTALE : 0;
 }

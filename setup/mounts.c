@@ -61,10 +61,12 @@ static int detach(int place) {
  * this the old one stays below the new one. */
 static int attach(int tree, int place, const char *path, bool instead) {
         const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-        int r = instead ? beneath_attach(tree, place, path) : -EOPNOTSUPP;
 
-        if (r != -EOPNOTSUPP)
-                return r < 0 ? r : detach(place);
+        if (instead) {
+                int r = beneath_attach(tree, place, path);
+                if (r != -EOPNOTSUPP)
+                        return r < 0 ? r : detach(place);
+        }
         return move_mount(tree, "", place, "", flags) < 0 ? -errno : 0;
 }
 

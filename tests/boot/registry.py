@@ -14,7 +14,7 @@ class Case:
 
     seconds: about how long it takes; the longest are started first. quick: one of those that say most. counted: rests on
     counted instructions, and is skipped where a CPU of this machine's own runs the guests. oldstable: once more with a
-    guest of Debian 12 (tests/boot/oldstable).
+    guest of Debian 12 (tests/boot/oldstable), which cannot be if it takes fault.program(), of another release then.
     """
 
     def __init__(self, function, seconds, quick, counted, oldstable):
